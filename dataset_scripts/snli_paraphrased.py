@@ -1,0 +1,24 @@
+"""The sentences of SNLI and a paraphrase of each by a language model.
+
+python dataset_scripts/snli_paraphrased.py --source stanfordnlp/snli --generated runs/paraphrase \\
+    --output_dir data/snli_paraphrased
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from hf_xling.console import run_command
+from hf_xling.corpora.builders import CorpusSpec, main
+
+SPEC = CorpusSpec(
+    name="snli_paraphrased",
+    title="SNLI with paraphrases",
+    description="The sentences of SNLI and a paraphrase of each, written by a language model.",
+    with_source=True,
+    chains=(("paraphrase",),),
+)
+
+if __name__ == "__main__":
+    sys.exit(run_command(partial(main, SPEC)))

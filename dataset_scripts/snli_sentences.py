@@ -1,0 +1,22 @@
+"""The distinct sentences of SNLI (premises and hypotheses), as they stand.
+
+python dataset_scripts/snli_sentences.py --source stanfordnlp/snli --output_dir data/snli_sentences
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from hf_xling.console import run_command
+from hf_xling.corpora.builders import CorpusSpec, main
+
+SPEC = CorpusSpec(
+    name="snli_sentences",
+    title="Sentences of SNLI",
+    description="Each distinct premise and hypothesis of the Stanford Natural Language Inference corpus, once.",
+    with_source=True,
+)
+
+if __name__ == "__main__":
+    sys.exit(run_command(partial(main, SPEC)))

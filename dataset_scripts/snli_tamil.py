@@ -1,0 +1,23 @@
+"""The sentences of SNLI in translation by a language model: into Tamil, or whatever language stage 1 was run for.
+
+python dataset_scripts/snli_tamil.py --source stanfordnlp/snli --generated runs/translate --output_dir data/snli_tamil
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from hf_xling.console import run_command
+from hf_xling.corpora.builders import CorpusSpec, main
+
+SPEC = CorpusSpec(
+    name="snli_tamil",
+    title="SNLI in translation",
+    description="The sentences of SNLI, translated by a language model.",
+    with_source=False,
+    chains=(("translate",),),
+)
+
+if __name__ == "__main__":
+    sys.exit(run_command(partial(main, SPEC)))

@@ -1,0 +1,24 @@
+"""The sentences of SNLI and their paraphrases, both in translation by a language model.
+
+python dataset_scripts/snli_tamil_paraphrased.py --source stanfordnlp/snli \\
+    --generated runs/translate runs/paraphrase-translate --output_dir data/snli_tamil_paraphrased
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from hf_xling.console import run_command
+from hf_xling.corpora.builders import CorpusSpec, main
+
+SPEC = CorpusSpec(
+    name="snli_tamil_paraphrased",
+    title="SNLI and its paraphrases in translation",
+    description="The sentences of SNLI and their paraphrases by a language model, both translated by a language model.",
+    with_source=False,
+    chains=(("translate",), ("paraphrase", "translate")),
+)
+
+if __name__ == "__main__":
+    sys.exit(run_command(partial(main, SPEC)))

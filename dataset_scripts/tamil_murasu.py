@@ -1,0 +1,23 @@
+"""Sentences of a newspaper in the low-resource language: Tamil Murasu, or any text file with a sentence a line.
+
+python dataset_scripts/tamil_murasu.py --source murasu.txt --output_dir data/tamil_murasu
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from hf_xling.console import run_command
+from hf_xling.corpora.builders import CorpusSpec, main
+
+SPEC = CorpusSpec(
+    name="tamil_murasu",
+    title="Newspaper sentences",
+    description="Each distinct sentence of a newspaper, as people wrote it.",
+    with_source=True,
+    source_language="ta",
+)
+
+if __name__ == "__main__":
+    sys.exit(run_command(partial(main, SPEC)))

@@ -1,0 +1,51 @@
+"""The end of every command: its closing lines on stdout, or one line about the failure on stderr and an exit status."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from hf_xling.errors import XlingError, one_line
+
+
+def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str] | None = None) -> int:
+    """Run `main(argv)`, print the lines that it returns, and return the exit status.
+
+    The status is 0 when done, 2 for bad input, 1 for any other failure, 130 when interrupted. A bare `--debug` in
+    `argv` shows the traceback of a failure.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = take_debug_flag(argv)
+    try:
+        closing = main(argv)
+        if closing:
+            print(closing)
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, XlingError):
+            print(f"error: {one_line(error)}", file=sys.stderr)
+            return error.status
+        hint = "" if debug else " (--debug shows the traceback)"
+        print(f"error: {type(error).__name__}: {one_line(error)}{hint}", file=sys.stderr)
+        return 1
+
+
+def take_debug_flag(argv: list[str]) -> bool:
+    """Remove each bare `--debug` from `argv` and tell whether there was one.
+
+    `--debug VALUE` is transformers' own option of that name and stays.
+    """
+    bare = [
+        index
+        for index, token in enumerate(argv)
+        if token == "--debug" and (index + 1 == len(argv) or argv[index + 1].startswith("-"))
+    ]
+    for index in reversed(bare):
+        del argv[index]
+    return bool(bare)

@@ -1,0 +1,1 @@
+"""Stage 3: training a sentence encoder with the SimCSE objective."""

@@ -1,0 +1,83 @@
+"""What SimCSE training is told: `SimCSEConfig`, and the data arguments of its script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from transformers import TrainingArguments
+
+from hf_xling.errors import InputError
+
+
+@dataclass
+class SimCSEConfig(TrainingArguments):
+    """`TrainingArguments` with the fields of the objective.
+
+    Defaults that differ from transformers': `learning_rate` 5e-5 as in the paper (section 5.4; SimCSE takes 3e-5 for
+    BERT-base), `per_device_train_batch_size` 64 as in SimCSE (the paper: about 500), `num_train_epochs` 1 as in SimCSE
+    (the paper: 10 to 30), `dataloader_drop_last` True because the loss depends on the batch size,
+    `remove_unused_columns` False because the columns are texts, `logging_nan_inf_filter` False because it hides a NaN
+    loss, `report_to` none, `logging_steps` 10.
+    """
+
+    temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
+    pooling: Literal["cls_mlp", "cls", "mean"] = field(
+        default="cls_mlp",
+        metadata={"help": "sentence vector; cls_mlp trains an MLP on the first token that is not saved"},
+    )
+    max_length: int = field(default=64, metadata={"help": "tokens of a sentence; longer ones are cut"})
+    negative_weight: float = field(default=0.0, metadata={"help": "added to the logit of a row's own hard negative"})
+    symmetric: bool = field(default=False, metadata={"help": "let positives pick their anchors as well"})
+
+    learning_rate: float = field(default=5e-5, metadata={"help": "peak learning rate of AdamW"})
+    per_device_train_batch_size: int = field(default=64, metadata={"help": "rows a batch, each negative of the others"})
+    num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the corpus, unless max_steps is given"})
+    dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out the last, smaller batch"})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "must stay off: the columns are texts"})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "hide NaN losses from the log"})
+    logging_steps: float = field(default=10, metadata={"help": "steps between two log lines"})
+    report_to: None | str | list[str] = field(
+        default="none", metadata={"help": "trackers, such as trackio or tensorboard"}
+    )
+
+    _argument_group_name = "objective"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device.type == "cpu":
+            self.dataloader_pin_memory = False  # torch warns of it at every start
+        if not self.temperature > 0:
+            raise InputError(f"--temperature {self.temperature}: a number above 0 is needed")
+        if self.per_device_train_batch_size < 2:
+            raise InputError(
+                f"--per_device_train_batch_size {self.per_device_train_batch_size}: at least 2 rows are needed, "
+                "the negatives of each other"
+            )
+        if self.max_length < 3:
+            raise InputError(f"--max_length {self.max_length}: at least 3 tokens are needed (two are special)")
+        if self.remove_unused_columns:
+            raise InputError("--remove_unused_columns: the collator needs the text columns; leave it off")
+
+
+@dataclass
+class SimCSEScriptArguments:
+    """What `trainers/simcse.py` trains, and on what."""
+
+    model_name_or_path: str = field(metadata={"help": "checkpoint folder or Hub id of the encoder to start from"})
+    model_revision: str = field(default="main", metadata={"help": "revision on the Hub"})
+    dataset_name: str | None = field(default=None, metadata={"help": "dataset folder or Hub id"})
+    dataset_config: str | None = field(default=None, metadata={"help": "its config, such as sentences or pairs"})
+    dataset_split: str = field(default="train", metadata={"help": "its split"})
+    train_file: str | None = field(
+        default=None, metadata={"help": "instead: .txt (a text a line), .csv, .tsv, .jsonl, .parquet"}
+    )
+    anchor_column: str | None = field(
+        default=None, metadata={"help": "column of the anchors; default: `anchor`, or `text` where there is none"}
+    )
+
+    _argument_group_name = "model and data"
+
+    def __post_init__(self) -> None:
+        if (self.dataset_name is None) == (self.train_file is None):
+            raise InputError("one of --dataset_name and --train_file is needed")

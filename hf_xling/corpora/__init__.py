@@ -1,0 +1,1 @@
+"""Stage 2: generated rows become datasets that `load_dataset` reads."""

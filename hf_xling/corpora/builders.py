@@ -1,0 +1,259 @@
+"""The corpora of stage 2: source sentences and generated rows, joined by lineage, as Parquet with a card."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+import hf_xling
+from hf_xling import runs
+from hf_xling.corpora.sources import Generation, Sentences, read_generation, read_sentences
+from hf_xling.errors import InputError
+from hf_xling.hub.cards import render_card
+from hf_xling.recipes import RecipeParser
+
+PROVENANCE = ("task", "language", "model_id", "model_sha", "prompt_id")
+_TEXT = datasets.Value("string")
+_COMMON = {"group": datasets.Value("int64"), **dict.fromkeys(PROVENANCE, _TEXT)}
+FEATURES = {
+    "sentences": datasets.Features({"anchor": _TEXT, **_COMMON}),
+    "pairs": datasets.Features({"anchor": _TEXT, "positive": _TEXT, **_COMMON}),
+}
+ROWS_PER_SHARD = 500_000
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """What a corpus is made of; each script in `dataset_scripts/` declares one.
+
+    Attributes:
+        name: of the corpus and its script.
+        title, description: for the card.
+        with_source: whether the source sentences themselves are in it.
+        chains: the chains of generation tasks that make its other rows, such as `("paraphrase", "translate")`; one
+            `--generated` run is wanted for each.
+        source_language: of the source, where the script does not say otherwise.
+    """
+
+    name: str
+    title: str
+    description: str
+    with_source: bool
+    chains: tuple[tuple[str, ...], ...] = ()
+    source_language: str = "en"
+
+
+@dataclass
+class BuildConfig:
+    """What a script of `dataset_scripts/` builds, and from what."""
+
+    source: str = field(
+        metadata={"help": "source texts: .txt, .csv, .tsv, .jsonl, .parquet, a dataset folder or Hub id"}
+    )
+    output_dir: str = field(metadata={"help": "the dataset folder to write: Parquet and README.md"})
+    generated: list[str] = field(
+        default_factory=list,
+        metadata={"help": "finished runs of `hf-xling generate` over the source, or over its paraphrases"},
+    )
+    text_column: list[str] | None = field(
+        default=None, metadata={"help": "text columns of the source; default: premise and hypothesis, or text"}
+    )
+    split: str = field(default="train", metadata={"help": "split, where the source is a dataset"})
+    source_language: str | None = field(
+        default=None, metadata={"help": "language of the source; default: the corpus's own"}
+    )
+    license: str | None = field(
+        default=None, metadata={"help": "licence identifier for the card, such as cc-by-sa-4.0"}
+    )
+    repo_id: str | None = field(
+        default=None, metadata={"help": "the name it will have on the Hub, for the card's example"}
+    )
+
+    _argument_group_name = "corpus"
+
+
+@dataclass
+class LedgerCorpusConfig(datasets.BuilderConfig):
+    """The name of the config (`sentences` or `pairs`), and the hash of everything that is read.
+
+    The hash keeps datasets' cache from giving out yesterday's rows once a ledger has grown.
+    """
+
+    content_hash: str = ""
+
+
+class LedgerCorpus(datasets.GeneratorBasedBuilder):
+    """Source sentences and the rows generated from them, as a `datasets` builder.
+
+    Args:
+        spec: what the corpus is made of.
+        sentences: of the source.
+        generations: the runs of stage 1.
+        kwargs: `config_name`, `content_hash` and `cache_dir` of `datasets.DatasetBuilder`.
+    """
+
+    BUILDER_CONFIG_CLASS = LedgerCorpusConfig
+
+    def __init__(
+        self, spec: CorpusSpec, language: str, sentences: Sentences, generations: Sequence[Generation], **kwargs: Any
+    ):
+        self.spec, self.language, self.sentences, self.generations = spec, language, sentences, generations
+        super().__init__(dataset_name=spec.name, **kwargs)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=FEATURES[self.config.name])
+
+    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
+        return [datasets.SplitGenerator(name=datasets.Split.TRAIN)]
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Rows in the order of the source; a row's group is the place of its root sentence there."""
+        rows = self._sentences() if self.config.name == "sentences" else self._pairs()
+        yield from enumerate(rows)
+
+    def _sentences(self) -> Iterator[dict[str, Any]]:
+        if self.spec.with_source:
+            origin = dict.fromkeys(PROVENANCE) | {"task": "source", "language": self.language}
+            for group, text in enumerate(self.sentences.texts):
+                yield {"anchor": text, "group": group, **origin}
+        for row, group in self._generated():
+            yield {"anchor": row["text"], "group": group, **{name: row[name] for name in PROVENANCE}}
+
+    def _pairs(self) -> Iterator[dict[str, Any]]:
+        for row, group in self._generated():
+            provenance = {name: row[name] for name in PROVENANCE}
+            yield {"anchor": row["root_text"], "positive": row["text"], "group": group, **provenance}
+
+    def _generated(self) -> Iterator[tuple[dict[str, Any], int]]:
+        groups = {text: group for group, text in enumerate(self.sentences.texts)}
+        for generation in self.generations:
+            for row in generation.rows:
+                if row["root_text"] in groups:
+                    yield row, groups[row["root_text"]]
+
+
+def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
+    """Build the corpus into `config.output_dir`; return the rows by config.
+
+    Raises:
+        InputError: a source or run that cannot be used, a run that is missing or belongs to other sources, or an output
+            folder of another run.
+    """
+    sentences = read_sentences(config.source, config.text_column, config.split)
+    generations = [read_generation(folder) for folder in config.generated]
+    _check_chains(spec, sentences, generations)
+    hashes = [runs.content_hash(config.source)] + [
+        runs.file_hash(Path(folder) / "accepted") for folder in config.generated
+    ]
+    if runs.claim(
+        config.output_dir, f"dataset_scripts/{spec.name}.py", {**vars(config), "output_dir": None, "hashes": hashes}
+    ):
+        return runs.read_run(config.output_dir)["rows"]
+    language = config.source_language or spec.source_language
+    output = Path(config.output_dir)
+    rows, columns = {}, {}
+    with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:
+        for name in ("sentences", "pairs") if generations else ("sentences",):
+            builder = LedgerCorpus(
+                spec,
+                language,
+                sentences,
+                generations,
+                config_name=name,
+                content_hash="-".join(map(str, hashes)),
+                cache_dir=cache,
+            )
+            builder.download_and_prepare()
+            dataset = builder.as_dataset(split="train")
+            if len(dataset) == 0:
+                raise InputError(
+                    f"{spec.name}: config `{name}` would be empty: no generated row belongs to {config.source}"
+                )
+            _write_shards(dataset, output / name)
+            rows[name], columns[name] = len(dataset), dataset.column_names
+            del dataset
+    runs.write_text(
+        output / "README.md", _card(spec, config, language, sentences, generations, rows, columns, hashes[0])
+    )
+    runs.finish(output, rows=rows)
+    return rows
+
+
+def _check_chains(spec: CorpusSpec, sentences: Sentences, generations: Sequence[Generation]) -> None:
+    """Each chain of the corpus has its run, and each run has rows of this source."""
+    roots = set(sentences.texts)
+    for generation in generations:
+        if not any(row["root_text"] in roots for row in generation.rows):
+            raise InputError(
+                f"--generated {generation.folder}: none of its rows was made from a sentence of the source"
+            )
+    found = {tuple(generation.manifest["chain"]) for generation in generations}
+    for chain in spec.chains:
+        if chain not in found:
+            steps = " and then ".join(chain)
+            raise InputError(f"--generated: {spec.name} wants a run of `hf-xling generate` for {steps}")
+
+
+def _write_shards(dataset: datasets.Dataset, folder: Path) -> None:
+    shards = -(-len(dataset) // ROWS_PER_SHARD)
+    with runs.written_aside(folder) as aside:
+        aside.mkdir()
+        for index in range(shards):
+            shard = dataset.shard(shards, index, contiguous=True)
+            shard.to_parquet(aside / f"train-{index:05d}-of-{shards:05d}.parquet")
+
+
+def _card(
+    spec: CorpusSpec,
+    config: BuildConfig,
+    language: str,
+    sentences: Sentences,
+    generations: Sequence[Generation],
+    rows: dict[str, int],
+    columns: dict[str, list[str]],
+    source_hash: str | None,
+) -> str:
+    languages = [language] if spec.with_source or generations else []
+    languages += [generation.manifest["language"] for generation in generations]
+    metadata = {
+        "pretty_name": spec.title,
+        "language": list(dict.fromkeys(languages)),
+        "license": config.license,
+        "task_categories": ["sentence-similarity"],
+        "tags": ["sentence-transformers", "simcse", *(["synthetic"] if generations else [])],
+        "configs": [
+            {"config_name": name, "data_files": [{"split": "train", "path": f"{name}/train-*"}], **default}
+            for name, default in zip(rows, ({"default": True}, {}), strict=False)
+        ],
+    }
+    facts = {
+        "title": spec.title,
+        "description": spec.description,
+        "repo_id": config.repo_id or f"org/{spec.name}",
+        "pairs": "pairs" in rows,
+        "configs": {name: {"rows": rows[name], "columns": columns[name]} for name in rows},
+        "source": Path(config.source).name if Path(config.source).exists() else config.source,
+        "source_hash": source_hash,
+        "source_rows": sentences.slots,
+        "dropped_empty": sentences.empty,
+        "sentences": len(sentences.texts),
+        "generations": [generation.manifest for generation in generations],
+        "license": config.license,
+        "version": hf_xling.__version__,
+    }
+    return render_card("dataset_card", metadata, facts)
+
+
+def main(spec: CorpusSpec, argv: Sequence[str]) -> str:
+    """Parse, build, and return the closing lines; each script in `dataset_scripts/` calls this."""
+    description = f"{spec.title}. {spec.description}"
+    parser = RecipeParser([BuildConfig], prog=f"dataset_scripts/{spec.name}.py", description=description)
+    (config,) = parser.parse(argv)
+    rows = build(spec, config)
+    counts = ", ".join(f"{number:,} {name}" for name, number in rows.items())
+    return f"{spec.name}: {counts}\ndataset: {config.output_dir}"

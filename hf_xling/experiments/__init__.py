@@ -1,0 +1,1 @@
+"""Stage 5: the grid of experiments, their baselines and their report."""

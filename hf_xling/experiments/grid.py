@@ -1,0 +1,98 @@
+"""The paper's seven experiments, for any pair of languages, and what a recipe says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hf_xling.errors import InputError
+from hf_xling.recipes import section
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of the grid.
+
+    Attributes:
+        name: language code and arm, such as `ta-simcse-translated`.
+        side: `source` (the high-resource language) or `target`.
+        corpus: the corpus that SimCSE is trained on first, with dropout pairs; None for direct fine-tuning.
+        paper_mse: what the paper reports on its own data (tables 2 and 3); None where it reports nothing.
+    """
+
+    name: str
+    side: str
+    corpus: str | None
+    paper_mse: float | None
+
+
+# Arm, side, corpus (a script in dataset_scripts/): section 5.2 of the paper.
+_ARMS = (
+    ("direct", "source", None),
+    ("simcse-snli", "source", "snli_sentences"),
+    ("simcse-paraphrased", "source", "snli_paraphrased"),
+    ("direct", "target", None),
+    ("simcse-murasu", "target", "tamil_murasu"),
+    ("simcse-translated", "target", "snli_tamil"),
+    ("simcse-paraphrased-translated", "target", "snli_tamil_paraphrased"),
+)
+_PAPER_MSE = {
+    "en-direct": 0.052,
+    "en-simcse-snli": 0.089,
+    "ta-direct": 0.398,
+    "ta-simcse-murasu": 0.392,
+    "ta-simcse-translated": 0.342,
+    "ta-simcse-paraphrased-translated": 0.313,
+}
+
+
+def paper_experiments(source_language: str, target_language: str) -> list[Experiment]:
+    """The seven experiments with their names in these languages; the paper's own are `en` and `ta`."""
+    languages = {"source": source_language, "target": target_language}
+    experiments = []
+    for arm, side, corpus in _ARMS:
+        name = f"{languages[side]}-{arm}"
+        experiments.append(Experiment(name, side, corpus, _PAPER_MSE.get(name)))
+    return experiments
+
+
+@dataclass
+class ExperimentsConfig:
+    """A recipe of experiments × seeds. A section holds fields of the stage of its name, in that stage's own words."""
+
+    source: str = field(metadata={"help": "corpus in the source language: a file, a dataset folder or a Hub id"})
+    news: str = field(metadata={"help": "corpus in the target language, as people wrote it (the paper: Tamil Murasu)"})
+    endpoint: str = field(metadata={"help": "base URL of the text-generation endpoint"})
+    output_dir: str = field(
+        metadata={"help": "gets everything: generation/, corpora/, encoders/, experiments/, report/"}
+    )
+    language: str = field(default="ta", metadata={"help": "target language"})
+    source_language: str = field(default="en", metadata={"help": "source language"})
+    text_column: list[str] = field(default_factory=lambda: ["text"], metadata={"help": "text columns of the source"})
+    split: str = field(default="train", metadata={"help": "split of the source, where it is a dataset"})
+    license: str | None = field(default=None, metadata={"help": "licence of the corpora, for their cards"})
+    seeds: list[int] = field(
+        default_factory=lambda: [1, 2, 3], metadata={"help": "a training for each seed and experiment"}
+    )
+    accelerate_config: str | None = field(
+        default=None,
+        metadata={"help": "cpu, single_gpu, multi_gpu, or a file of `accelerate config`; default: accelerate's own"},
+    )
+    generate: dict[str, Any] = section("of `hf-xling generate`, for all three runs: max_in_flight, temperature, …")
+    simcse: dict[str, Any] = section("of trainers/simcse.py, for all encoders: max_steps, learning_rate, …")
+    regression: dict[str, Any] = section("of trainers/regression.py, for all experiments: num_train_epochs, …")
+    source_task: dict[str, Any] = section(
+        "of trainers/regression.py, for the source language: model_name_or_path, train_file, …"
+    )
+    target_task: dict[str, Any] = section("of trainers/regression.py, for the target language")
+
+    _argument_group_name = "experiments"
+
+    def __post_init__(self) -> None:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise InputError("--seeds: a seed stands twice")
+        if not int(self.simcse.get("max_steps", 0)) > 0:
+            raise InputError("simcse.max_steps is needed: all experiments take the same number of optimiser steps")
+        for side in ("source_task", "target_task"):
+            if "model_name_or_path" not in getattr(self, side):
+                raise InputError(f"{side}.model_name_or_path is needed: the checkpoint that training starts from")

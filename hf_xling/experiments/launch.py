@@ -1,0 +1,69 @@
+"""Launching the packaged training scripts through accelerate."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from hf_xling.errors import InputError, XlingError
+
+PACKAGED_CONFIGS = ("cpu", "single_gpu", "multi_gpu")
+
+
+def launch(
+    script: str, arguments: Sequence[str], accelerate_config: str | None = None, log: str | Path | None = None
+) -> None:
+    """Run `trainers/{script}.py` with `arguments` under `accelerate launch` and wait for it.
+
+    Args:
+        script: `simcse` or `regression`.
+        arguments: of the script.
+        accelerate_config: the name of a packaged configuration or a file; by default accelerate's own.
+        log: a file for what the script writes to stdout; its progress bars and its error line go to stderr as they are.
+
+    Raises:
+        XlingError: the script failed; its own line about it stands above.
+    """
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
+    if accelerate_config is not None:
+        command += ["--config_file", str(config_file(accelerate_config))]
+    command += [str(files("hf_xling.trainers") / f"{script}.py"), *arguments]
+    if log is None:
+        status = subprocess.call(command)
+    else:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "wb") as stream:
+            status = subprocess.call(command, stdout=stream)
+    if status != 0:
+        raise XlingError(f"trainers/{script}.py failed (exit status {status}); its own line stands above")
+
+
+def config_file(name: str) -> Path:
+    """The file of a packaged accelerate configuration, or `name` itself if it is a file."""
+    if name in PACKAGED_CONFIGS:
+        return Path(str(files("hf_xling.accelerate_configs") / f"{name}.yaml"))
+    if not Path(name).is_file():
+        raise InputError(f"--accelerate_config {name}: no such file; packaged are {', '.join(PACKAGED_CONFIGS)}")
+    return Path(name)
+
+
+def main(script: str, argv: Sequence[str]) -> None:
+    """`hf-xling simcse …` and `hf-xling regression …`: the script's arguments and `--accelerate_config NAME_OR_FILE`."""
+    arguments = list(argv)
+    config = None
+    for index, token in enumerate(argv):
+        name, equals, value = token.partition("=")
+        if name == "--accelerate_config":
+            if not equals and index + 1 == len(argv):
+                raise InputError("--accelerate_config wants cpu, single_gpu, multi_gpu or a file")
+            config = value if equals else argv[index + 1]
+            del arguments[index : index + (1 if equals else 2)]
+            break
+    if {"-h", "--help", "--help_all"} & set(arguments):
+        from importlib import import_module
+
+        import_module(f"hf_xling.trainers.{script}").main(arguments)
+    launch(script, arguments, config)

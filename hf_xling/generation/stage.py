@@ -1,0 +1,295 @@
+"""`hf-xling generate`: read texts, ask the endpoint for what the ledger lacks, write accepted and rejected rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow
+import pyarrow.parquet
+from tqdm import tqdm
+
+from hf_xling import runs
+from hf_xling.errors import EndpointError, InputError
+from hf_xling.generation.endpoint import EndpointClient, EndpointInfo
+from hf_xling.generation.filters import Verdict, duplicates, judge
+from hf_xling.generation.languages import get_language
+from hf_xling.generation.ledger import Ledger
+from hf_xling.generation.prompts import get_template
+from hf_xling.generation.records import REJECTED_SCHEMA, ROW_SCHEMA, Completion, Request
+from hf_xling.generation.window import run_window
+from hf_xling.recipes import RecipeParser
+from hf_xling.tables import Table, read_table
+
+ROWS_PER_PART = 100_000
+
+
+@dataclass
+class GenerateConfig:
+    """What `hf-xling generate` is to do. Paths are relative to the working folder."""
+
+    input: str = field(
+        metadata={
+            "help": ".txt, .csv, .tsv, .jsonl, .parquet, a folder of Parquet (another run's accepted/) or a Hub dataset"
+        }
+    )
+    endpoint: str = field(metadata={"help": "base URL of the endpoint, such as http://127.0.0.1:8080"})
+    output_dir: str = field(metadata={"help": "gets ledger/, accepted/, rejected/ and manifest.json"})
+    task: str = field(metadata={"help": "what to ask for: paraphrase or translate"})
+    language: str = field(metadata={"help": "language of the answers, such as ta"})
+    source_language: str = field(default="en", metadata={"help": "language of the input"})
+    text_column: list[str] = field(
+        default_factory=lambda: ["text"], metadata={"help": "column with the texts; several are taken together"}
+    )
+    id_column: str | None = field(
+        default=None,
+        metadata={"help": "column that names the rows; default: `id` in another run's rows, else the row number"},
+    )
+    split: str = field(default="train", metadata={"help": "split, where the input is a dataset"})
+    wire: Literal["generate", "chat"] = field(
+        default="generate", metadata={"help": "generate: TGI's /generate; chat: /v1/chat/completions"}
+    )
+    max_in_flight: int | None = field(
+        default=None, metadata={"help": "requests at a time; default: what /info allows, at most 100"}
+    )
+    max_new_tokens: int = field(default=256, metadata={"help": "tokens an answer may have"})
+    temperature: float = field(default=0.7, metadata={"help": "sampling temperature; 0 is greedy"})
+    top_p: float | None = field(default=None, metadata={"help": "nucleus sampling, between 0 and 1"})
+    seed: int = field(default=0, metadata={"help": "sampling seed, sent with every request"})
+    timeout: float = field(default=120.0, metadata={"help": "seconds that one request may take"})
+
+    _argument_group_name = "generate"
+
+    def __post_init__(self) -> None:
+        get_language(self.language), get_language(self.source_language), get_template(self.task)
+        if not self.endpoint.startswith(("http://", "https://")):
+            raise InputError(f"--endpoint {self.endpoint}: a URL that starts with http:// or https:// is needed")
+        for name in ("max_in_flight", "max_new_tokens", "timeout"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"--{name} {value}: a number above 0 is needed")
+        if self.temperature < 0 or (self.top_p is not None and not 0 < self.top_p < 1):
+            raise InputError("--temperature must be 0 or more, --top_p between 0 and 1 (both excluded)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One text of the input, verbatim, with its row's id and where it came from in a chain."""
+
+    id: str
+    text: str | None
+    parent_text: str | None
+    root_text: str | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is anything to ask about."""
+        return bool(self.text and self.text.strip())
+
+
+def generate(config: GenerateConfig) -> dict[str, Any]:
+    """Run stage 1 and return its manifest: counts of rows, distinct texts, requests and reasons, and what made them.
+
+    A run that was killed goes on from its ledger; failures of an earlier run are tried again.
+
+    Raises:
+        InputError: the input cannot be used, or the output folder holds another run.
+        EndpointError: the endpoint cannot be used; nothing has been written then.
+    """
+    sources = read_sources(config)
+    identity = {name: getattr(config, name) for name in ("input", "task", "language", "source_language", "text_column")}
+    folder = Path(config.output_dir)
+    info, requests, completions = asyncio.run(_complete_all(config, sources, identity))
+    accepted, rejected = _rows(config, info, sources, requests, completions)
+    _write_parts(folder / "accepted", accepted, ROW_SCHEMA)
+    _write_parts(folder / "rejected", rejected, REJECTED_SCHEMA)
+    template = get_template(config.task)
+    manifest = {
+        "task": config.task,
+        "chain": [*_chain_of(Path(config.input)), config.task],
+        "language": config.language,
+        "source_language": config.source_language,
+        "input": config.input,
+        "model_id": info.model_id,
+        "model_sha": info.model_sha,
+        "prompt_id": template.id,
+        "prompt": {"system": template.system, "instruction": template.instruction, "form": template.form},
+        "parameters": _parameters(config),
+        "rows": len(sources),
+        "distinct_texts": len(requests),
+        "accepted": len(accepted),
+        "rejected": len(rejected),
+        "reasons": dict(Counter(row["reason"].split(":")[0] for row in rejected).most_common()),
+        "generated_tokens": sum(row["generated_tokens"] or 0 for row in accepted + rejected),
+    }
+    runs.write_json(folder / "manifest.json", manifest)
+    runs.finish(folder)
+    return manifest
+
+
+def read_sources(config: GenerateConfig) -> list[Source]:
+    """The texts of the input, in row order, column by column within a row.
+
+    Raises:
+        InputError: no such file or column, no rows, or two rows of one id (the message names both).
+    """
+    table = read_table(config.input, split=config.split).require_rows()
+    columns = {name: table.column(name) for name in config.text_column}
+    id_column = config.id_column or ("id" if "root_text" in table.columns else None)
+    ids = [str(value) for value in table.column(id_column)] if id_column else [str(n + 1) for n in range(len(table))]
+    _require_unique(ids, table)
+    # Rows of another run carry their lineage: what this run reads as `text` was made there from `source_text`.
+    parents = table.columns.get("source_text", [None] * len(table))
+    roots = table.columns.get("root_text", [None] * len(table))
+    several = len(columns) > 1
+    return [
+        Source(
+            id=f"{ids[row]}/{name}" if several else ids[row],
+            text=None if values[row] is None else str(values[row]),
+            parent_text=parents[row],
+            root_text=roots[row] or parents[row],
+        )
+        for row in range(len(table))
+        for name, values in columns.items()
+    ]
+
+
+def _chain_of(path: Path) -> list[str]:
+    """The tasks that made the rows at `path`, if it is the `accepted/` of another run."""
+    manifest = path.parent / "manifest.json"
+    if path.name != "accepted" or not manifest.is_file():
+        return []
+    return json.loads(manifest.read_text(encoding="utf-8"))["chain"]
+
+
+def _require_unique(ids: Sequence[str], table: Table) -> None:
+    seen: dict[str, int] = {}
+    for row, name in enumerate(ids):
+        if seen.setdefault(name, row) != row:
+            raise InputError(f"{table.where(row)}: has the id `{name}` of row {seen[name] + 1}; ids must be unique")
+
+
+def _parameters(config: GenerateConfig) -> dict[str, Any]:
+    """The sampling parameters in the names of the wire; TGI's /generate refuses a temperature of 0 and a top_p of 1."""
+    sampling = config.temperature > 0
+    common = {"seed": config.seed, "top_p": config.top_p if sampling else None}
+    if config.wire == "chat":
+        specific = {"max_tokens": config.max_new_tokens, "temperature": config.temperature}
+    else:
+        specific = {
+            "max_new_tokens": config.max_new_tokens,
+            "do_sample": sampling,
+            "temperature": config.temperature if sampling else None,
+            "stop": list(get_template(config.task).stop),
+        }
+    return {name: value for name, value in {**common, **specific}.items() if value is not None}
+
+
+def _requests(config: GenerateConfig, sources: Sequence[Source], info: EndpointInfo) -> dict[str, Request]:
+    """One request for each distinct text, by text: a text that stands in many rows is generated once."""
+    template, parameters = get_template(config.task), _parameters(config)
+    languages = get_language(config.source_language), get_language(config.language)
+    render = template.render if config.wire == "generate" else template.messages
+    return {
+        text: Request(text, render(text, *languages), parameters, info.model_id, info.model_sha)
+        for text in dict.fromkeys(source.text for source in sources if source.usable)
+    }
+
+
+async def _complete_all(
+    config: GenerateConfig, sources: Sequence[Source], identity: dict[str, Any]
+) -> tuple[EndpointInfo, dict[str, Request], dict[str, Completion]]:
+    """Fill the ledger; return what is served, the request of each distinct text, and its completion."""
+    stop = get_template(config.task).stop
+    async with EndpointClient(config.endpoint, config.wire, config.timeout) as client:
+        info = await client.info()
+        # Only now, with the input read and the endpoint up, is anything written.
+        runs.claim(config.output_dir, "hf-xling generate", identity)
+        requests = _requests(config, sources, info)
+        with Ledger(Path(config.output_dir) / "ledger") as ledger:
+            known = {text: ledger.get(request.key) for text, request in requests.items()}
+            missing = [request for text, request in requests.items() if known[text] is None or known[text].error]
+            name = f"{config.task} to {config.language}"
+            with tqdm(total=len(requests), initial=len(requests) - len(missing), desc=name, unit="text") as progress:
+
+                def record(request: Request, completion: Completion) -> None:
+                    ledger.add(request.key, completion)
+                    progress.update()
+
+                size = config.max_in_flight or min(info.max_concurrent_requests or 100, 100)
+                await run_window(missing, lambda request: client.complete(request, stop), record, size)
+            completions = {text: ledger.get(request.key) for text, request in requests.items()}
+    failed = [completion for completion in completions.values() if completion.error]
+    if len(failed) == len(completions) and failed and all("no connection" in completion.error for completion in failed):
+        raise EndpointError(f"--endpoint {config.endpoint}: went away before it gave an answer ({failed[0].error})")
+    return info, requests, completions
+
+
+def _rows(
+    config: GenerateConfig,
+    info: EndpointInfo,
+    sources: Sequence[Source],
+    requests: dict[str, Request],
+    completions: dict[str, Completion],
+) -> tuple[list[dict], list[dict]]:
+    """Fan the completions out to every row of the input, as accepted and rejected rows, in input order."""
+    language, prompt_id = get_language(config.language), get_template(config.task).id
+    verdicts = {text: judge(text, completion, language) for text, completion in completions.items()}
+    good = ((text, completions[text].text) for text, verdict in verdicts.items() if verdict.reason is None)
+    repeated = {source for source, _ in duplicates(good)}
+    accepted, rejected = [], []
+    for source in sources:
+        completion = completions.get(source.text, Completion(None))
+        verdict = verdicts.get(source.text, Verdict(reason="no_source_text"))
+        row = {
+            "id": source.id,
+            "source_text": source.text,
+            "text": completion.text,
+            "language": config.language,
+            "task": config.task,
+            "sample": 0,
+            "prompt_id": prompt_id,
+            "model_id": info.model_id,
+            "model_sha": info.model_sha,
+            "request_key": requests[source.text].key if source.text in requests else None,
+            "finish_reason": completion.finish_reason,
+            "generated_tokens": completion.generated_tokens,
+            "seed": completion.seed,
+            "parent_text": source.parent_text,
+            "root_text": source.root_text,
+            "script_share": verdict.script_share,
+            "length_ratio": verdict.length_ratio,
+        }
+        reason = "duplicate" if source.text in repeated else verdict.reason
+        if reason is None:
+            accepted.append(row)
+        else:
+            rejected.append({**row, "reason": reason})
+    return accepted, rejected
+
+
+def _write_parts(folder: Path, rows: Sequence[dict], schema: pyarrow.Schema) -> None:
+    """Write `rows` as Parquet parts; the folder takes the place of an earlier one when it is whole."""
+    with runs.written_aside(folder) as aside:
+        aside.mkdir()
+        for part, start in enumerate(range(0, max(len(rows), 1), ROWS_PER_PART)):
+            table = pyarrow.Table.from_pylist(list(rows[start : start + ROWS_PER_PART]), schema=schema)
+            pyarrow.parquet.write_table(table, aside / f"part-{part:05d}.parquet")
+
+
+def main(argv: Sequence[str]) -> str:
+    """Parse, generate, and return the closing lines."""
+    parser = RecipeParser([GenerateConfig], prog="hf-xling generate", description=__doc__)
+    (config,) = parser.parse(argv)
+    manifest = generate(config)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in manifest["reasons"].items())
+    return (
+        f"{manifest['rows']:,} rows ({manifest['distinct_texts']:,} distinct texts): {manifest['accepted']:,} accepted, "
+        f"{manifest['rejected']:,} rejected{f' ({reasons})' if reasons else ''}\n"
+        f"accepted rows: {Path(config.output_dir) / 'accepted'}"
+    )

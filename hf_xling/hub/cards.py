@@ -1,0 +1,56 @@
+"""Facts become model and dataset cards, by the Jinja templates in `model_cards/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+
+def render_card(template: str, metadata: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The card of `template` (`dataset_card`, `encoder_card`, `regressor_card`): YAML front matter and Markdown.
+
+    Args:
+        template: a file of `model_cards/` without its ending.
+        metadata: the front matter, in the Hub's own names; empty values are left out.
+        facts: what the template shows. Text from data and models is escaped there by the filters `cell` and `code`.
+    """
+    front = yaml.safe_dump(
+        {key: value for key, value in metadata.items() if value}, allow_unicode=True, sort_keys=False
+    )
+    body = _ENVIRONMENT.get_template(f"{template}.md.jinja").render(facts)
+    return f"---\n{front}---\n\n{body}"
+
+
+def cell(value: Any, limit: int = 200) -> str:
+    """`value` as inert text in a Markdown table: one line, with no markup, HTML or links of its own."""
+    text = " ".join(str(value).split())
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#!|~$@:])", lambda match: f"&#{ord(match[1])};", text)
+
+
+def code(value: Any) -> str:
+    """`value` as inline code that its own backticks cannot end."""
+    text = " ".join(str(value).split())
+    fence = "`" * (max(map(len, re.findall(r"`+", text)), default=0) + 1)
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _load_template(name: str) -> str:
+    return (files("hf_xling.model_cards") / name).read_text(encoding="utf-8")
+
+
+_ENVIRONMENT = Environment(
+    loader=FunctionLoader(_load_template),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,
+)
+_ENVIRONMENT.filters.update(cell=cell, code=code)

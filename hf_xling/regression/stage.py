@@ -1,0 +1,112 @@
+"""One training per seed in one launch: a launch costs seconds, a training on a few hundred texts hardly more."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import statistics
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
+from hf_xling.regression.data import load_splits
+from hf_xling.regression.metrics import METRICS
+from hf_xling.regression.trainer import RegressionTrainer
+from hf_xling.runs import claim, content_hash, finish, last_checkpoint, write_json, written_aside
+
+RESULTS_FILE = "all_results.json"
+
+
+def train_seeds(script: RegressionScriptArguments, args: RegressionConfig, identity: Mapping[str, Any]) -> str | None:
+    """Train and test once a seed; return the closing lines (None on the other processes of a launch).
+
+    With `--seeds` each training has a folder `seed-N` and the parent folder holds the means; with one `--seed` the
+    output folder is that of the training itself. Seeds that are finished are not trained again.
+    """
+    splits = load_splits(script)
+    hashes = {
+        name: content_hash(getattr(script, name))
+        for name in ("dataset_name", "train_file", "validation_file", "test_file", "model_name_or_path")
+    }
+    parent = Path(args.output_dir)
+    if claim(parent, "trainers/regression.py", {**identity, "hashes": hashes}):
+        return f"{parent}: this run is already finished" if args.should_save else None
+    folders = {seed: parent / f"seed-{seed}" for seed in script.seeds} if script.seeds else {args.seed: parent}
+    for seed, folder in folders.items():
+        if folder != parent and claim(folder, "trainers/regression.py", {**identity, "hashes": hashes, "seed": seed}):
+            continue
+        _train(script, _args_for(args, folder, seed), splits)
+        if folder != parent and args.should_save:
+            finish(folder)
+    if not args.should_save:
+        return None
+    results = {seed: json.loads((folder / RESULTS_FILE).read_text("utf-8")) for seed, folder in folders.items()}
+    if script.seeds:
+        write_json(parent / RESULTS_FILE, _summary(results))
+    finish(parent)
+    lines = [f"seed {seed}: {_in_words(result)} → {folders[seed]}" for seed, result in results.items()]
+    return "\n".join(lines)
+
+
+def _args_for(args: RegressionConfig, folder: Path, seed: int) -> RegressionConfig:
+    args = copy.copy(args)
+    args.output_dir, args.seed = str(folder), seed
+    return args
+
+
+def _train(script: RegressionScriptArguments, args: RegressionConfig, splits: Mapping[str, Dataset]) -> None:
+    """Train and test with one seed, and write the model, its results and its predictions to `args.output_dir`."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    trainer = RegressionTrainer(
+        script.model_name_or_path,
+        args,
+        splits["train"],
+        splits.get("validation"),
+        model_revision=script.model_revision,
+    )
+    outcome = trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
+    trainer.save_model()
+    trainer.save_state()
+    results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in splits.items()}
+    results |= {"train_loss": outcome.training_loss, "steps": outcome.global_step, "seed": args.seed}
+    if "test" in splits:
+        prediction = trainer.predict(splits["test"])
+        results |= {f"test_{name}": prediction.metrics[f"test_{name}"] for name in METRICS}
+        if args.should_save:
+            _write_predictions(Path(args.output_dir), splits["test"], torch.tensor(prediction.predictions).squeeze(-1))
+    results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
+    if args.should_save:
+        write_json(Path(args.output_dir) / RESULTS_FILE, results)
+    if args.push_to_hub:
+        trainer.push_to_hub()
+
+
+def _write_predictions(folder: Path, dataset: Dataset, predictions: torch.Tensor) -> None:
+    with written_aside(folder / "predictions.csv") as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["id", "label", "prediction"])
+        writer.writerows(zip(dataset["id"], dataset["label"], predictions.tolist(), strict=True))
+
+
+def _summary(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the seeds, and the sample standard deviations of two seeds and more."""
+    summary: dict[str, Any] = {"seeds": list(results)}
+    for name in (f"test_{metric}" for metric in METRICS):
+        values = [row[name] for row in results.values() if row.get(name) is not None]
+        if values:
+            summary[name] = statistics.fmean(values)
+            summary[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    return summary
+
+
+def _in_words(results: Mapping[str, Any]) -> str:
+    if "test_mse" not in results:
+        return f"trained on {results['n_train']:,} texts; no test set"
+    return f"test MSE {results['test_mse']:.4f}, MAE {results['test_mae']:.4f} on {results['n_test']:,} texts"

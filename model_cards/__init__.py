@@ -1,0 +1,1 @@
+"""Jinja templates of model and dataset cards."""
