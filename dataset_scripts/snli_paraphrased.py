@@ -14,8 +14,9 @@ from hf_xling.corpora.builders import CorpusSpec, main
 
 SPEC = CorpusSpec(
     name="snli_paraphrased",
-    title="SNLI with paraphrases",
-    description="The sentences of SNLI and a paraphrase of each, written by a language model.",
+    title="{source} with paraphrases",
+    description="The sentences of {source} and a paraphrase of each, written by a language model.",
+    source_name="SNLI",
     with_source=True,
     chains=(("paraphrase",),),
 )

@@ -13,8 +13,9 @@ from hf_xling.corpora.builders import CorpusSpec, main
 
 SPEC = CorpusSpec(
     name="snli_sentences",
-    title="Sentences of SNLI",
-    description="Each distinct premise and hypothesis of the Stanford Natural Language Inference corpus, once.",
+    title="Sentences of {source}",
+    description="Each distinct sentence of {source} (in SNLI: premises and hypotheses), once.",
+    source_name="SNLI",
     with_source=True,
 )
 

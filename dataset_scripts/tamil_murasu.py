@@ -13,8 +13,9 @@ from hf_xling.corpora.builders import CorpusSpec, main
 
 SPEC = CorpusSpec(
     name="tamil_murasu",
-    title="Newspaper sentences",
-    description="Each distinct sentence of a newspaper, as people wrote it.",
+    title="Sentences of {source}",
+    description="Each distinct sentence of {source}, as people wrote it.",
+    source_name="Tamil Murasu",
     with_source=True,
     source_language="ta",
 )

@@ -36,6 +36,11 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
         return 1
 
 
+def announce(line: str) -> None:
+    """Print `line` at once, for a command that has something to say before it ends."""
+    print(line, flush=True)
+
+
 def take_debug_flag(argv: list[str]) -> bool:
     """Remove each bare `--debug` from `argv` and tell whether there was one.
 

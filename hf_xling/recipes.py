@@ -1,7 +1,7 @@
 """One dialect for every command: dataclass fields as `--field value`, and `--config FILE.yaml` with the same fields.
 
 The command line wins over the file. A YAML value becomes the token that a user would have typed, so that argparse does
-all conversion and checking (PyYAML reads `2e-5` as a string; argparse makes it a float).
+all conversion and checking: PyYAML would read `2e-5` as a string, `language: no` as false and the revision `0755` as 493.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from transformers import HfArgumentParser
 from hf_xling.errors import InputError
 
 # What `--help` lists of transformers.TrainingArguments; `--help_all` lists the other hundred.
-COMMON_TRAINING_FIELDS = frozenset(
-    """
-    output_dir num_train_epochs max_steps per_device_train_batch_size per_device_eval_batch_size optim weight_decay
-    gradient_accumulation_steps learning_rate lr_scheduler_type warmup_steps bf16 use_cpu eval_strategy eval_steps
-    save_strategy save_steps save_total_limit load_best_model_at_end logging_steps report_to seed push_to_hub
-    hub_model_id hub_private_repo
-    """.split()
-)
+COMMON_TRAINING_FIELDS = {
+    *("output_dir", "num_train_epochs", "max_steps", "per_device_train_batch_size", "per_device_eval_batch_size"),
+    *("gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim"),
+    *("bf16", "use_cpu", "eval_strategy", "eval_steps", "save_strategy", "save_steps", "save_total_limit"),
+    *("load_best_model_at_end", "logging_steps", "report_to", "seed"),
+    *("push_to_hub", "hub_model_id", "hub_private_repo"),
+}
 
 
 def section(help: str) -> Any:
@@ -50,9 +49,7 @@ class RecipeParser(HfArgumentParser):
         super().__init__(dataclass_types, allow_abbrev=False, add_help=False, formatter_class=_HelpFormatter, **kwargs)
         general = self.add_argument_group("general")
         general.add_argument("--config", metavar="FILE", help="a YAML recipe of the same fields; options win over it")
-        if (
-            "--debug" not in self._option_string_actions
-        ):  # transformers' own takes a value; the bare flag works beside it
+        if "--debug" not in self._option_string_actions:  # transformers' own takes a value; the bare flag works too
             general.add_argument("--debug", action="store_true", help="show the traceback of an error")
         general.add_argument("-h", "--help", action="store_true", help="show this help and exit")
         if self.rare:
@@ -123,16 +120,18 @@ class RecipeParser(HfArgumentParser):
 
     def _recipe_tokens(self, path: Path) -> tuple[list[str], dict[str, dict]]:
         """The recipe at `path` as command-line tokens, and its sections."""
-        content = read_yaml(path)
+        content, typed = read_yaml(path, _AsTyped), read_yaml(path)
         sections = {}
         for key in list(content):
             if key in self.sections:
                 if not isinstance(content[key], dict):
                     raise InputError(f"{path}: `{key}` must be a mapping of fields, not {content[key]!r}")
-                sections[key] = content.pop(key)
+                sections[key] = _keep_types(content.pop(key), typed[key])
+            elif key in ("config", "help", "help_all"):
+                raise InputError(f"{path}: `{key}` belongs on the command line, not in a recipe")
             elif f"--{key}" not in self._option_string_actions:
                 raise InputError(f"{path}: unknown key `{key}`{self._suggestion(str(key))}")
-        return to_argv(content), sections
+        return to_argv(_keep_types(content, typed)), sections
 
     def _take_sections(self, argv: list[str], sections: dict[str, dict]) -> list[str]:
         """Move `--section.key value …` from `argv` into `sections`; return what is left."""
@@ -182,10 +181,24 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
         return f"usage: {' '.join([self._prog, *required])} [--config FILE] [options]\n\n"
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+class _AsTyped(yaml.SafeLoader):
+    """YAML in which every scalar but null is the text that stands in the file."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _keep_types(fields: dict[str, Any], typed: dict[str, Any]) -> dict[str, Any]:
+    """`fields` as typed, but a mapping among them (`lr_scheduler_kwargs: {num_cycles: 2}`) with YAML's own types."""
+    return {name: typed.get(name) if isinstance(value, dict) else value for name, value in fields.items()}
+
+
+def read_yaml(path: str | Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> dict[str, Any]:
     """The mapping in the YAML file at `path`; anything else is an `InputError` that names the file."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8-sig"), loader)
     except OSError as error:
         raise InputError(f"{path}: cannot read the recipe: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

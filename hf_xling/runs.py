@@ -137,11 +137,14 @@ def _is_json(path: Path) -> bool:
 def read_run(folder: str | Path) -> dict[str, Any] | None:
     """The record of the run in `folder`, or None where there is none."""
     try:
-        return json.loads((Path(folder) / RUN_FILE).read_text(encoding="utf-8"))
+        run = json.loads((Path(folder) / RUN_FILE).read_text(encoding="utf-8"))
+        if not isinstance(run, dict) or not {"command", "arguments", "finished"} <= run.keys():
+            raise ValueError("not the record of a run")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         raise InputError(f"{folder}/{RUN_FILE}: is damaged ({error}); choose another folder") from error
+    return run
 
 
 def finish(folder: str | Path, **facts: Any) -> None:

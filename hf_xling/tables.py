@@ -85,7 +85,7 @@ def read_table(source: str | Path, config: str | None = None, split: str = "trai
                 return _read_jsonl(stream, str(source))
             return _read_delimited(stream, str(source), "\t" if path.suffix == ".tsv" else ",")
     except UnicodeDecodeError as error:
-        raise InputError(f"{source}: is not UTF-8 (byte {error.start}: {error.reason})") from error
+        raise InputError(f"{source}, line {_undecodable_line(path)}: is not UTF-8 ({error.reason})") from error
     except OSError as error:
         raise InputError(f"{source}: cannot be read: {error.strerror}") from error
 
@@ -102,10 +102,24 @@ def texts_of(values: Sequence[Any], where: Any) -> list[str]:
     return list(values)
 
 
+def _undecodable_line(path: Path) -> int:
+    """The number of the first line that is not UTF-8; the decoder's own error counts from its last buffer."""
+    with open(path, "rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                break
+    return number
+
+
 def _read_delimited(stream: Iterator[str], name: str, delimiter: str) -> Table:
     csv.field_size_limit(2**31 - 1)
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
-    header = next(reader, None)
+    try:
+        header = next(filter(None, reader), None)  # the csv module gives [] for a blank line
+    except csv.Error as error:
+        raise InputError(f"{name}, line {reader.line_num}: not valid CSV: {error}") from error
     if not header:
         raise InputError(f"{name}: is empty; a header line with the columns' names is needed")
     if len(set(header)) != len(header):
@@ -115,7 +129,7 @@ def _read_delimited(stream: Iterator[str], name: str, delimiter: str) -> Table:
     try:
         start = reader.line_num + 1
         for row in reader:
-            if row:  # the csv module gives [] for a blank line
+            if row:
                 if len(row) != len(header):
                     raise InputError(
                         f"{name}, row {len(lines) + 1} (line {start}): has {len(row)} fields; "
@@ -138,7 +152,13 @@ def _read_jsonl(stream: Iterator[str], name: str) -> Table:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+            if "\\u" in line:  # half of a surrogate pair, as cut emoji leave it, cannot be written as UTF-8
+                json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{name}, line {number}: holds half of a surrogate pair, which is no text") from error
+        except json.JSONDecodeError as error:
+            raise InputError(f"{name}, line {number}: not valid JSON: {error.msg} (column {error.colno})") from error
+        except (ValueError, RecursionError) as error:  # a number of too many digits, too many brackets
             raise InputError(f"{name}, line {number}: not valid JSON: {error}") from error
         if not isinstance(row, dict):
             raise InputError(f"{name}, line {number}: is {type(row).__name__}; an object a line is needed")
@@ -152,10 +172,16 @@ def _read_parquet(paths: list[Path], name: str) -> Table:
     import pyarrow
     import pyarrow.parquet
 
+    parts = []
     try:
-        table = pyarrow.concat_tables([pyarrow.parquet.read_table(path) for path in paths])
+        for path in paths:
+            parts.append(pyarrow.parquet.read_table(path))
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{name}: not readable as Parquet: {error}") from error
+        raise InputError(f"{path}: not readable as Parquet: {error}") from error
+    try:
+        table = pyarrow.concat_tables(parts)
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{name}: its Parquet files have different columns: {error}") from error
     return Table(name, {column: table[column].to_pylist() for column in table.column_names})
 
 

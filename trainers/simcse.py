@@ -36,6 +36,7 @@ def main(argv: Sequence[str]) -> str | None:
     result = trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
     trainer.save_model()
     trainer.save_state()
+    trainer.create_model_card()
     if args.push_to_hub:
         trainer.push_to_hub()
     if not args.should_save:

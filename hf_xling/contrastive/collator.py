@@ -16,8 +16,8 @@ class SimCSECollator:
     """Tokenises the views of a batch together, so that one forward pass encodes them all.
 
     Rows have `anchor`; `positive` if the pair is two texts, else the anchor stands twice and dropout makes the two
-    views differ; `negative` or `negative_1`, `negative_2`, … for hard negatives; `group` for texts that are no negatives
-    of one another.
+    views differ; `negative` or `negative_1`, `negative_2`, … for hard negatives; `group` for texts that are not
+    negatives of one another.
 
     >>> collate([{"anchor": "a dog", "group": "s1"}, {"anchor": "a cat", "group": "s2"}])
     {"input_ids": (4, 5), "attention_mask": (4, 5), …,   # rows: a dog, a cat (anchors), a dog, a cat (positives)
@@ -46,9 +46,9 @@ class SimCSECollator:
             pad_to_multiple_of=self.pad_to_multiple_of,
             return_tensors="pt",
         )
-        # Without a `group` column each row is a group of its own.
+        # A row without a group is one of its own; the pair cannot be another row's name.
         numbers: dict[Any, int] = {}
-        names = [row.get("group", index) for index, row in enumerate(rows)]
+        names = [("row", index) if row.get("group") is None else row["group"] for index, row in enumerate(rows)]
         groups = torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])
         return {**batch, "groups": groups}
 

@@ -16,9 +16,11 @@ from hf_xling.contrastive.collator import SimCSECollator, negative_columns
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.contrastive.export import export_encoder
 from hf_xling.contrastive.losses import info_nce
-from hf_xling.contrastive.pooling import SimCSEModel
+from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
 from hf_xling.errors import InputError, XlingError
+from hf_xling.hub.cards import model_card
 from hf_xling.pretrained import load_pretrained
+from hf_xling.runs import write_text
 
 MLP_FILE = "simcse_mlp.safetensors"
 
@@ -67,6 +69,7 @@ class SimCSETrainer(Trainer):
         batch = args.train_batch_size * args.world_size
         if train_dataset is not None and len(train_dataset) < batch:
             raise InputError(f"the corpus has {len(train_dataset)} rows, fewer than one batch of {batch}")
+        self.base = name
         super().__init__(
             model=SimCSEModel(encoder, args.pooling),
             args=args,
@@ -112,6 +115,34 @@ class SimCSETrainer(Trainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = self.compute_loss(model, self._prepare_inputs(inputs))
         return loss.detach().mean(), None, None
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write `README.md`: what the encoder is, how to load it, and how it was trained."""
+        if not self.is_world_process_zero():
+            return
+        names = (
+            "temperature",
+            "symmetric",
+            "negative_weight",
+            "max_length",
+            "learning_rate",
+            "per_device_train_batch_size",
+        )
+        card = model_card(
+            "encoder_card",
+            self.base,
+            {
+                **{name: getattr(self.args, name) for name in names},
+                "steps": self.state.global_step,
+                "seed": self.args.seed,
+            },
+            {"tags": ["sentence-transformers", "simcse"], "pipeline_tag": "sentence-similarity"},
+            rows=len(self.train_dataset),
+            pairs="positive" in self.train_dataset.column_names,
+            pooling=EXPORTED_POOLING[self.args.pooling],
+            mlp=self.args.pooling == "cls_mlp",
+        )
+        write_text(Path(self.args.output_dir) / "README.md", card)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Write what `AutoModel` and `SentenceTransformer` load; in a `checkpoint-N` also the MLP, to resume from."""

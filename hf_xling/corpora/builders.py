@@ -33,7 +33,8 @@ class CorpusSpec:
 
     Attributes:
         name: of the corpus and its script.
-        title, description: for the card.
+        title, description: for the card; `{source}` stands for what the source is called.
+        source_name: what the source is called, where the script is not told otherwise.
         with_source: whether the source sentences themselves are in it.
         chains: the chains of generation tasks that make its other rows, such as `("paraphrase", "translate")`; one
             `--generated` run is wanted for each.
@@ -43,6 +44,7 @@ class CorpusSpec:
     name: str
     title: str
     description: str
+    source_name: str
     with_source: bool
     chains: tuple[tuple[str, ...], ...] = ()
     source_language: str = "en"
@@ -66,6 +68,10 @@ class BuildConfig:
     split: str = field(default="train", metadata={"help": "split, where the source is a dataset"})
     source_language: str | None = field(
         default=None, metadata={"help": "language of the source; default: the corpus's own"}
+    )
+    source_name: str | None = field(
+        default=None,
+        metadata={"help": "what the card calls the source; default: what the corpus is made of by its name"},
     )
     license: str | None = field(
         default=None, metadata={"help": "licence identifier for the card, such as cc-by-sa-4.0"}
@@ -218,10 +224,11 @@ def _card(
     columns: dict[str, list[str]],
     source_hash: str | None,
 ) -> str:
+    source_name = config.source_name or spec.source_name
     languages = [language] if spec.with_source or generations else []
     languages += [generation.manifest["language"] for generation in generations]
     metadata = {
-        "pretty_name": spec.title,
+        "pretty_name": spec.title.format(source=source_name),
         "language": list(dict.fromkeys(languages)),
         "license": config.license,
         "task_categories": ["sentence-similarity"],
@@ -232,8 +239,8 @@ def _card(
         ],
     }
     facts = {
-        "title": spec.title,
-        "description": spec.description,
+        "title": spec.title.format(source=source_name),
+        "description": spec.description.format(source=source_name),
         "repo_id": config.repo_id or f"org/{spec.name}",
         "pairs": "pairs" in rows,
         "configs": {name: {"rows": rows[name], "columns": columns[name]} for name in rows},
@@ -251,7 +258,7 @@ def _card(
 
 def main(spec: CorpusSpec, argv: Sequence[str]) -> str:
     """Parse, build, and return the closing lines; each script in `dataset_scripts/` calls this."""
-    description = f"{spec.title}. {spec.description}"
+    description = spec.description.format(source=spec.source_name)
     parser = RecipeParser([BuildConfig], prog=f"dataset_scripts/{spec.name}.py", description=description)
     (config,) = parser.parse(argv)
     rows = build(spec, config)

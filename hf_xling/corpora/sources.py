@@ -78,6 +78,8 @@ def read_generation(folder: str) -> Generation:
     path = Path(folder)
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict) or "chain" not in manifest:
+            raise ValueError("a manifest of another kind")
         table = pyarrow.parquet.read_table(path / "accepted")
     except (OSError, ValueError) as error:
         raise InputError(f"--generated {folder}: holds no finished run of `hf-xling generate`") from error

@@ -66,10 +66,15 @@ class ExperimentsConfig:
     output_dir: str = field(
         metadata={"help": "gets everything: generation/, corpora/, encoders/, experiments/, report/"}
     )
+    translate_endpoint: str | None = field(
+        default=None, metadata={"help": "endpoint of the translating model; default: --endpoint serves both"}
+    )
     language: str = field(default="ta", metadata={"help": "target language"})
     source_language: str = field(default="en", metadata={"help": "source language"})
     text_column: list[str] = field(default_factory=lambda: ["text"], metadata={"help": "text columns of the source"})
     split: str = field(default="train", metadata={"help": "split of the source, where it is a dataset"})
+    source_name: str | None = field(default=None, metadata={"help": "what cards call the source; default: SNLI"})
+    news_name: str | None = field(default=None, metadata={"help": "what cards call the news; default: Tamil Murasu"})
     license: str | None = field(default=None, metadata={"help": "licence of the corpora, for their cards"})
     seeds: list[int] = field(
         default_factory=lambda: [1, 2, 3], metadata={"help": "a training for each seed and experiment"}

@@ -51,7 +51,7 @@ def config_file(name: str) -> Path:
 
 
 def main(script: str, argv: Sequence[str]) -> None:
-    """`hf-xling simcse …` and `hf-xling regression …`: the script's arguments and `--accelerate_config NAME_OR_FILE`."""
+    """`hf-xling simcse …` and `hf-xling regression …`: its arguments and `--accelerate_config NAME_OR_FILE`."""
     arguments = list(argv)
     config = None
     for index, token in enumerate(argv):

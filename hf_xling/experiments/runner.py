@@ -20,7 +20,6 @@ from hf_xling.experiments.baselines import make_baselines, run_baseline
 from hf_xling.experiments.grid import Experiment, ExperimentsConfig, paper_experiments
 from hf_xling.experiments.launch import launch
 from hf_xling.experiments.report import results_table, write_report
-from hf_xling.experiments.statistics import read_results, summarise
 from hf_xling.generation.stage import GenerateConfig, generate, read_sources
 from hf_xling.recipes import RecipeParser, to_argv
 from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
@@ -52,7 +51,7 @@ def run_experiments(config: ExperimentsConfig) -> list[dict[str, Any]]:
     tasks = _checked_tasks(config)
     generations = _checked_generations(config)
     _check_simcse(config)
-    identity = {name: value for name, value in vars(config).items() if name not in ("output_dir", "endpoint")}
+    identity = {name: value for name, value in vars(config).items() if not name.endswith(("output_dir", "endpoint"))}
     runs.claim(folder, "hf-xling experiments", identity)
     experiments = paper_experiments(config.source_language, config.language)
     steps = [Step(f"generate {name}", lambda stage=stage: _generate_once(stage)) for name, stage in generations.items()]
@@ -112,10 +111,15 @@ def _checked_generations(config: ExperimentsConfig) -> dict[str, GenerateConfig]
     folder = Path(config.output_dir) / "generation"
     source = {"input": config.source, "text_column": config.text_column, "split": config.split}
     chained = {"input": str(folder / "paraphrase" / "accepted"), "text_column": ["text"]}
+    translate = {
+        "task": "translate",
+        "language": config.language,
+        "endpoint": config.translate_endpoint or config.endpoint,
+    }
     specific = {
         "paraphrase": {**source, "task": "paraphrase", "language": config.source_language},
-        "translate": {**source, "task": "translate", "language": config.language},
-        "paraphrase-translate": {**chained, "task": "translate", "language": config.language},
+        "translate": {**source, **translate},
+        "paraphrase-translate": {**chained, **translate},
     }
     common = {"endpoint": config.endpoint, "source_language": config.source_language, **config.generate}
     generations = {}
@@ -151,6 +155,7 @@ def _corpus_steps(config: ExperimentsConfig, folder: Path) -> list[Step]:
             text_column=None if news else config.text_column,
             split=config.split,
             source_language=config.language if news else config.source_language,
+            source_name=config.news_name if news else config.source_name,
             license=config.license,
         )
         steps.append(Step(f"corpus {name}", lambda spec=spec, wanted=wanted: build(spec, wanted)))
@@ -255,6 +260,9 @@ def main(argv: Sequence[str]) -> str:
     parser = RecipeParser([ExperimentsConfig], prog="hf-xling experiments", description=__doc__)
     (config,) = parser.parse(argv)
     run_experiments(config)
-    report = write_report(Path(config.output_dir))
-    table = results_table(summarise(read_results(Path(config.output_dir))))
-    return f"{table}\n\nresults: {Path(config.output_dir) / 'results.jsonl'}\nreport: {report}"
+    report = write_report(config.output_dir)
+    return (
+        f"{results_table(report.summaries)}\n\n"
+        f"a row a run: {Path(config.output_dir) / 'results.jsonl'}\n"
+        f"report:      {report.html}"
+    )

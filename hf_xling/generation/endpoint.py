@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -10,16 +9,7 @@ from typing import Any, Literal, Self
 
 import huggingface_hub
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
-from huggingface_hub.errors import (
-    GenerationError,
-    HfHubHTTPError,
-    IncompleteGenerationError,
-    InferenceTimeoutError,
-    OverloadedError,
-    TextGenerationError,
-    UnknownError,
-    ValidationError,
-)
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, TextGenerationError
 
 from hf_xling.errors import EndpointError, one_line
 from hf_xling.generation.records import Completion, Request
@@ -28,13 +18,6 @@ Wire = Literal["generate", "chat"]
 
 # The statuses after which the same request may well succeed: overloaded, restarting, a failed forward pass.
 RETRY_STATUSES = frozenset({408, 424, 429, 500, 502, 503, 504})
-_STATUS_OF = {
-    ValidationError: 422,
-    GenerationError: 424,
-    OverloadedError: 429,
-    IncompleteGenerationError: 500,
-    UnknownError: 503,
-}
 
 
 class RequestError(Exception):
@@ -69,11 +52,6 @@ class EndpointClient:
         self._transport = transport
 
     async def __aenter__(self) -> Self:
-        # The library's own factory refuses every call under HF_HUB_OFFLINE=1, loopback too; an endpoint is not the Hub.
-        httpx = _httpx()
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        client = httpx.AsyncClient(timeout=self.timeout, limits=limits, transport=self._transport)
-        set_async_client_factory(lambda: client)
         self._client = await AsyncInferenceClient(self.url, provider="hf-inference", timeout=self.timeout).__aenter__()
         return self
 
@@ -87,7 +65,7 @@ class EndpointClient:
             EndpointError: the endpoint cannot be reached, or does not answer as such an endpoint does.
         """
         try:
-            answer = await self._client.get_endpoint_info()
+            answer = await self._inference.get_endpoint_info()
         except Exception as error:
             reason = _request_error(error)
             raise EndpointError(f"--endpoint {self.url}: {reason} (asked for /info)") from error
@@ -103,18 +81,29 @@ class EndpointClient:
         """
         try:
             answer = await (self._generate(request) if self.wire == "generate" else self._chat(request))
-        except asyncio.CancelledError:
-            raise
+            text = answer.text or ""
+            text.encode()  # half of a surrogate pair is no text
         except Exception as error:
             raise _request_error(error) from error
-        text = answer.text or ""
         for end in stop:  # TGI's generated_text includes the string that stopped it
             text = text.partition(end)[0]
         return Completion(text.strip(), answer.finish_reason, answer.generated_tokens, answer.seed)
 
+    @property
+    def _inference(self) -> AsyncInferenceClient:
+        # The library makes its HTTP client at the first call, by the factory that was set last: here, by this one's.
+        set_async_client_factory(self._make_http_client)
+        return self._client
+
+    def _make_http_client(self) -> Any:
+        # The library's own factory refuses every call under HF_HUB_OFFLINE=1, loopback too; an endpoint is not the Hub.
+        httpx = _httpx()
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        return httpx.AsyncClient(timeout=self.timeout, limits=limits, transport=self._transport)
+
     async def _generate(self, request: Request) -> Completion:
         # `POST /` answers a list and may echo the prompt, so the path is always named.
-        answer = await self._client.text_generation(
+        answer = await self._inference.text_generation(
             request.prompt, model=f"{self.url}/generate", details=True, return_full_text=False, **request.parameters
         )
         details = answer.details
@@ -124,7 +113,7 @@ class EndpointClient:
 
     async def _chat(self, request: Request) -> Completion:
         # TGI takes any model name but "tgi" for that of an adapter.
-        answer = await self._client.chat_completion(request.prompt, model="tgi", **request.parameters)
+        answer = await self._inference.chat_completion(request.prompt, model="tgi", **request.parameters)
         choice = answer.choices[0]
         tokens = answer.usage.completion_tokens if answer.usage else None
         return Completion(choice.message.content, choice.finish_reason, tokens, request.parameters.get("seed"))
@@ -135,8 +124,8 @@ def _request_error(error: Exception) -> RequestError:
     httpx = _httpx()
     if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException)):
         return RequestError("timed out", retry=True)
-    if isinstance(error, TextGenerationError):
-        status = next((status for kind, status in _STATUS_OF.items() if isinstance(error, kind)), 500)
+    if isinstance(error, TextGenerationError) and isinstance(error.__cause__, HfHubHTTPError):
+        status = error.__cause__.response.status_code  # the error itself has lost its response
         return RequestError(f"{status} {one_line(error, 160)}", retry=status in RETRY_STATUSES)
     if isinstance(error, (HfHubHTTPError, httpx.HTTPStatusError)):
         status = error.response.status_code

@@ -30,13 +30,13 @@ class Verdict:
 def judge(source: str, completion: Completion, language: Language) -> Verdict:
     """Score the answer to `source` and name the first thing that is wrong with it.
 
-    Reasons: `endpoint: …` (the request failed), `empty`, `truncated` (cut at the token limit), `copy` (the source
+    Reasons: `endpoint: …` (the request failed), `empty` (no letter and no digit), `truncated` (cut at the token limit), `copy` (the source
     again), `wrong_script` (less than half of its letters belong to `language`).
     """
     if completion.error is not None:
         return Verdict(reason=f"endpoint: {completion.error}")
     text = completion.text or ""
-    if not text:
+    if not fold(text):
         return Verdict(reason="empty")
     script_share, length_ratio = language.script_share(text), len(text) / len(source)
     if completion.finish_reason == "length":
@@ -58,6 +58,8 @@ def duplicates(answers: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
 
 def fold(text: str) -> str:
     """`text` for comparison: NFKC, case-folded, letters, marks and digits only, single spaces."""
-    text = unicodedata.normalize("NFKC", text).casefold()
+    # Joiners and soft hyphens stand within words, and half of all writers leave them out.
+    text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     kept = (character if unicodedata.category(character)[0] in "LMN" else " " for character in text)
     return " ".join("".join(kept).split())

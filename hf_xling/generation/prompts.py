@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import Language
@@ -64,8 +65,7 @@ class PromptTemplate:
     def render(self, source: str, source_language: Language, language: Language) -> str:
         """The prompt for `source` as one string in the model's own form."""
         system, instruction = self._texts(source_language, language)
-        form = _JINJA.from_string(FORMS[self.form])
-        return form.render(system=system, instruction=instruction, source=source)
+        return _compiled(FORMS[self.form]).render(system=system, instruction=instruction, source=source)
 
     def source_of(
         self, prompt: str | list[dict[str, str]], source_language: Language, language: Language
@@ -83,7 +83,13 @@ class PromptTemplate:
 
     def _texts(self, source_language: Language, language: Language) -> tuple[str, str]:
         names = {"source_language": source_language.name, "language": language.name}
-        return _JINJA.from_string(self.system).render(names), _JINJA.from_string(self.instruction).render(names)
+        return _compiled(self.system).render(names), _compiled(self.instruction).render(names)
+
+
+@lru_cache
+def _compiled(text: str) -> Template:
+    # Compiling takes ten times as long as rendering, and a corpus has a prompt for each of its sentences.
+    return _JINJA.from_string(text)
 
 
 TASKS = {

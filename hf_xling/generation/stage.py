@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,11 @@ from hf_xling.recipes import RecipeParser
 from hf_xling.tables import Table, read_table
 
 ROWS_PER_PART = 100_000
+ERRORS_OF_TEXTS = (
+    "400",
+    "413",
+    "422",
+)  # statuses that a text brings about; where all fail by another, the endpoint is bad
 
 
 @dataclass
@@ -34,9 +40,7 @@ class GenerateConfig:
     """What `hf-xling generate` is to do. Paths are relative to the working folder."""
 
     input: str = field(
-        metadata={
-            "help": ".txt, .csv, .tsv, .jsonl, .parquet, a folder of Parquet (another run's accepted/) or a Hub dataset"
-        }
+        metadata={"help": ".txt, .csv, .tsv, .jsonl, .parquet, another run's accepted/ or a Hub dataset"}
     )
     endpoint: str = field(metadata={"help": "base URL of the endpoint, such as http://127.0.0.1:8080"})
     output_dir: str = field(metadata={"help": "gets ledger/, accepted/, rejected/ and manifest.json"})
@@ -75,6 +79,8 @@ class GenerateConfig:
                 raise InputError(f"--{name} {value}: a number above 0 is needed")
         if self.temperature < 0 or (self.top_p is not None and not 0 < self.top_p < 1):
             raise InputError("--temperature must be 0 or more, --top_p between 0 and 1 (both excluded)")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"--seed {self.seed}: a number from 0 to 2^63 - 1 is needed")
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
 
     Raises:
         InputError: the input cannot be used, or the output folder holds another run.
-        EndpointError: the endpoint cannot be used; nothing has been written then.
+        EndpointError: the endpoint cannot be used; no rows have been written then.
     """
     sources = read_sources(config)
     identity = {name: getattr(config, name) for name in ("input", "task", "language", "source_language", "text_column")}
@@ -136,13 +142,15 @@ def read_sources(config: GenerateConfig) -> list[Source]:
     """The texts of the input, in row order, column by column within a row.
 
     Raises:
-        InputError: no such file or column, no rows, or two rows of one id (the message names both).
+        InputError: no such file or column, no rows, a value that is no text, or an id that is missing or stands twice.
     """
     table = read_table(config.input, split=config.split).require_rows()
     columns = {name: table.column(name) for name in config.text_column}
+    for name, row in product(columns, range(len(table))):
+        if not isinstance(columns[name][row], str | None):
+            raise InputError(f"{table.where(row)}, column `{name}`: {columns[name][row]!r} is no text")
     id_column = config.id_column or ("id" if "root_text" in table.columns else None)
-    ids = [str(value) for value in table.column(id_column)] if id_column else [str(n + 1) for n in range(len(table))]
-    _require_unique(ids, table)
+    ids = _ids(table, id_column) if id_column else [str(n + 1) for n in range(len(table))]
     # Rows of another run carry their lineage: what this run reads as `text` was made there from `source_text`.
     parents = table.columns.get("source_text", [None] * len(table))
     roots = table.columns.get("root_text", [None] * len(table))
@@ -150,7 +158,7 @@ def read_sources(config: GenerateConfig) -> list[Source]:
     return [
         Source(
             id=f"{ids[row]}/{name}" if several else ids[row],
-            text=None if values[row] is None else str(values[row]),
+            text=values[row],
             parent_text=parents[row],
             root_text=roots[row] or parents[row],
         )
@@ -160,18 +168,23 @@ def read_sources(config: GenerateConfig) -> list[Source]:
 
 
 def _chain_of(path: Path) -> list[str]:
-    """The tasks that made the rows at `path`, if it is the `accepted/` of another run."""
-    manifest = path.parent / "manifest.json"
-    if path.name != "accepted" or not manifest.is_file():
+    """The tasks that made the rows at `path`, if it is the `accepted/` of another run or a part of it."""
+    accepted = path.parent if path.suffix == ".parquet" else path
+    manifest = accepted.parent / "manifest.json"
+    if accepted.name != "accepted" or not manifest.is_file():
         return []
     return json.loads(manifest.read_text(encoding="utf-8"))["chain"]
 
 
-def _require_unique(ids: Sequence[str], table: Table) -> None:
-    seen: dict[str, int] = {}
-    for row, name in enumerate(ids):
-        if seen.setdefault(name, row) != row:
-            raise InputError(f"{table.where(row)}: has the id `{name}` of row {seen[name] + 1}; ids must be unique")
+def _ids(table: Table, column: str) -> list[str]:
+    """The values of `column`, each given and given once."""
+    rows: dict[str, int] = {}
+    for row, value in enumerate(table.column(column)):
+        if value is None:
+            raise InputError(f"{table.where(row)}: has no id in column `{column}`")
+        if (first := rows.setdefault(str(value), row)) != row:
+            raise InputError(f"{table.where(row)}: has the id `{value}` of row {first + 1}; ids must be unique")
+    return list(rows)
 
 
 def _parameters(config: GenerateConfig) -> dict[str, Any]:
@@ -224,9 +237,9 @@ async def _complete_all(
                 size = config.max_in_flight or min(info.max_concurrent_requests or 100, 100)
                 await run_window(missing, lambda request: client.complete(request, stop), record, size)
             completions = {text: ledger.get(request.key) for text, request in requests.items()}
-    failed = [completion for completion in completions.values() if completion.error]
-    if len(failed) == len(completions) and failed and all("no connection" in completion.error for completion in failed):
-        raise EndpointError(f"--endpoint {config.endpoint}: went away before it gave an answer ({failed[0].error})")
+    errors = {completion.error for completion in completions.values()}
+    if errors and all(error and not error.startswith(ERRORS_OF_TEXTS) for error in errors):
+        raise EndpointError(f"--endpoint {config.endpoint}: answered none of {len(requests):,} texts ({min(errors)})")
     return info, requests, completions
 
 
@@ -288,8 +301,9 @@ def main(argv: Sequence[str]) -> str:
     (config,) = parser.parse(argv)
     manifest = generate(config)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in manifest["reasons"].items())
+    rejected = f"{manifest['rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
     return (
-        f"{manifest['rows']:,} rows ({manifest['distinct_texts']:,} distinct texts): {manifest['accepted']:,} accepted, "
-        f"{manifest['rejected']:,} rejected{f' ({reasons})' if reasons else ''}\n"
+        f"{manifest['rows']:,} rows ({manifest['distinct_texts']:,} distinct texts): "
+        f"{manifest['accepted']:,} accepted, {rejected}\n"
         f"accepted rows: {Path(config.output_dir) / 'accepted'}"
     )

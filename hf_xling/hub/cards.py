@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+import hf_xling
 
 
 def render_card(template: str, metadata: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -23,7 +26,24 @@ def render_card(template: str, metadata: Mapping[str, Any], facts: Mapping[str, 
         {key: value for key, value in metadata.items() if value}, allow_unicode=True, sort_keys=False
     )
     body = _ENVIRONMENT.get_template(f"{template}.md.jinja").render(facts)
-    return f"---\n{front}---\n\n{body}"
+    return f"---\n{front}---\n\n{body}\n"
+
+
+def model_card(template: str, base: str, settings: Mapping[str, Any], metadata: Mapping[str, Any], **facts: Any) -> str:
+    """The card of a trained model.
+
+    Args:
+        template: `encoder_card` or `regressor_card`.
+        base: the checkpoint that training started from; of a folder only the name is shown.
+        settings: what the card's table of training settings holds.
+        metadata: front matter beside the base model's name and the library.
+        facts: what else the template shows.
+    """
+    local = Path(base).exists()
+    name = Path(base).resolve().name if local else base
+    front = {"library_name": "transformers", **({} if local else {"base_model": base}), **metadata}
+    common = {"base": name, "repo_id": "org/name", "settings": settings, "version": hf_xling.__version__}
+    return render_card(template, front, {**common, **facts})
 
 
 def cell(value: Any, limit: int = 200) -> str:

@@ -74,6 +74,7 @@ def _train(script: RegressionScriptArguments, args: RegressionConfig, splits: Ma
     outcome = trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
     trainer.save_model()
     trainer.save_state()
+    trainer.create_model_card()
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in splits.items()}
     results |= {"train_loss": outcome.training_loss, "steps": outcome.global_step, "seed": args.seed}
     if "test" in splits:

@@ -19,10 +19,12 @@ from transformers import (
 )
 
 from hf_xling.errors import InputError, XlingError
+from hf_xling.hub.cards import model_card
 from hf_xling.pretrained import load_pretrained
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
 from hf_xling.regression.metrics import load_rating_metric
+from hf_xling.runs import write_text
 
 
 class RegressionTrainer(Trainer):
@@ -72,6 +74,7 @@ class RegressionTrainer(Trainer):
         processing_class = processing_class or load_pretrained(AutoTokenizer, name, model_revision)
         if eval_dataset is None and args.eval_strategy != "no":
             args.eval_strategy, args.load_best_model_at_end = "no", False
+        self.base = name
         super().__init__(
             model=model,
             args=args,
@@ -119,6 +122,30 @@ class RegressionTrainer(Trainer):
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}; a lower --learning_rate may help"
             )
         return (loss, outputs) if return_outputs else loss
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write `README.md`: what the model predicts, how to use it, and how it was trained."""
+        if not self.is_world_process_zero():
+            return
+        labels = self.train_dataset["label"]
+        names = (
+            "learning_rate",
+            "per_device_train_batch_size",
+            "gradient_accumulation_steps",
+            "num_train_epochs",
+            "seed",
+        )
+        card = model_card(
+            "regressor_card",
+            self.base,
+            {**{name: getattr(self.args, name) for name in names}, "max_length": self.data_collator.max_length},
+            {"pipeline_tag": "text-classification", "tags": ["regression"]},
+            rows=len(labels),
+            lowest=min(labels),
+            highest=max(labels),
+            mean=round(sum(labels) / len(labels), 3),
+        )
+        write_text(Path(self.args.output_dir) / "README.md", card)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Trainer's own, less its pickle of the arguments: checkpoints hold safetensors and JSON only."""

@@ -1,0 +1,41 @@
+# Everything happens in .venv; a second call installs nothing again.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Where `make real` finds the real data (see CONTRIBUTING.md).
+DATA ?= ../shared/data
+
+.PHONY: help demo test test-slow real style
+
+help:
+	@echo "make demo       the whole pipeline on the sample world; ends with where its report is (under 4 minutes)"
+	@echo "make test       the tests (under 12 minutes)"
+	@echo "make test-slow  the slow tests: kills, the wheel, real launches, the browser"
+	@echo "make real       the whole pipeline on real text in $(DATA)"
+	@echo "make style      ruff"
+
+demo: .venv/installed
+	$(BIN)/hf-xling demo --output_dir runs/demo
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -m slow
+
+real: .venv/installed
+	$(BIN)/python tests/real.py --data $(DATA) --output_dir runs/real
+
+style: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.venv/installed: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed')"
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP) --editable ".[test]"
+	touch $@

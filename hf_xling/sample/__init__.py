@@ -1,0 +1,1 @@
+"""The embedded default: a small bilingual world, a loopback text-generation server, a small encoder."""

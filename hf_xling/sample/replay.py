@@ -1,0 +1,248 @@
+"""A loopback server that speaks TGI's wire and answers from recorded pairs: `hf-xling serve-replay`.
+
+Text Generation Inference 3.3's `/generate`, `/v1/chat/completions`, `/info` and `/health`, with its statuses and error
+bodies. A prompt that none of this project's templates made, or whose source was not recorded, is a 422.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from hf_xling.console import announce
+from hf_xling.errors import InputError, XlingError
+from hf_xling.generation.languages import LANGUAGES
+from hf_xling.generation.prompts import TASKS
+from hf_xling.recipes import RecipeParser
+from hf_xling.runs import file_hash
+from hf_xling.tables import read_table
+
+MAX_CONCURRENT_REQUESTS = 128
+DEFAULT_MAX_NEW_TOKENS = 100
+
+Prompt = str | list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Recorded answers by (task, source), and what the server says it serves."""
+
+    answers: Mapping[tuple[str, str], str]
+    model_id: str
+    model_sha: str
+
+    def answer(self, prompt: Prompt) -> str | None:
+        """The recorded answer to `prompt`, or None."""
+        for task, template in TASKS.items():
+            for source_language in LANGUAGES.values():
+                for language in LANGUAGES.values():
+                    source = template.source_of(prompt, source_language, language)
+                    if source is not None and (task, source) in self.answers:
+                        return self.answers[task, source]
+        return None
+
+
+@dataclass
+class ServeReplayConfig:
+    """What `hf-xling serve-replay` serves, and where."""
+
+    pairs: str = field(metadata={"help": "recorded pairs (.jsonl, .tsv or .csv) with the columns task, source, text"})
+    port: int = field(default=8080, metadata={"help": "port on 127.0.0.1; 0 takes a free one"})
+
+    _argument_group_name = "serve-replay"
+
+
+def read_recording(path: str | Path) -> Recording:
+    """Read recorded pairs; where a (task, source) stands twice, the first answer counts.
+
+    Raises:
+        InputError: a missing file, column or value, or an unknown task; the row is named.
+    """
+    table = read_table(path).require_rows()
+    answers: dict[tuple[str, str], str] = {}
+    columns = (table.column("task"), table.column("source"), table.column("text"))
+    for row, (task, source, text) in enumerate(zip(*columns, strict=True)):
+        if task not in TASKS:
+            raise InputError(f"{table.where(row)}: unknown task {task!r}; known are {', '.join(TASKS)}")
+        if not isinstance(source, str) or not isinstance(text, str):
+            raise InputError(f"{table.where(row)}: `source` and `text` must be texts")
+        answers.setdefault((task, source), text)
+    return Recording(answers, f"replay/{Path(path).stem}", file_hash(path)[:40])
+
+
+def make_app(recording: Recording) -> web.Application:
+    """The server as an aiohttp application."""
+    in_flight = 0
+
+    @web.middleware
+    async def overload(request: web.Request, handler: Any) -> web.StreamResponse:
+        nonlocal in_flight
+        if in_flight >= MAX_CONCURRENT_REQUESTS and request.method == "POST":
+            return _error(429, "Model is overloaded", "overloaded")
+        in_flight += 1
+        try:
+            return await handler(request)
+        finally:
+            in_flight -= 1
+
+    async def generate(request: web.Request) -> web.Response:
+        body = await _body(request)
+        parameters = body.get("parameters") or {}
+        problem = _invalid(body.get("inputs"), parameters)
+        if problem:
+            return _error(422, f"Input validation error: {problem}", "validation")
+        text = recording.answer(body["inputs"])
+        if text is None:
+            return _error(422, "Input validation error: nothing is recorded for this prompt", "validation")
+        text, tokens, reason = _cut(text, parameters.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS)
+        answer: dict[str, Any] = {"generated_text": text}
+        if parameters.get("details"):
+            details = {"finish_reason": reason, "generated_tokens": tokens, "seed": parameters.get("seed")}
+            answer["details"] = details | {"prefill": [], "tokens": []}
+        return web.json_response(answer)
+
+    async def chat(request: web.Request) -> web.Response:
+        body = await _body(request)
+        messages = body.get("messages")
+        if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
+            return _error(422, "Input validation error: `messages` cannot be empty", "validation")
+        text = recording.answer(messages)
+        if text is None:
+            return _error(422, "Input validation error: nothing is recorded for this prompt", "validation")
+        text, tokens, reason = _cut(text, body.get("max_tokens") or DEFAULT_MAX_NEW_TOKENS)
+        message = {"role": "assistant", "content": text}
+        return web.json_response(
+            {
+                "object": "chat.completion",
+                "id": "",
+                "created": 0,
+                "model": recording.model_id,
+                "system_fingerprint": "",
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": message,
+                        "logprobs": None,
+                        "finish_reason": "length" if reason == "length" else "stop",
+                    }
+                ],
+                "usage": {"prompt_tokens": 0, "completion_tokens": tokens, "total_tokens": tokens},
+            }
+        )
+
+    async def info(request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "model_id": recording.model_id,
+                "model_sha": recording.model_sha,
+                "max_concurrent_requests": MAX_CONCURRENT_REQUESTS,
+                "max_best_of": 1,
+                "max_stop_sequences": 4,
+                "max_input_tokens": 4095,
+                "max_total_tokens": 4096,
+                "max_client_batch_size": 4,
+                "version": "3.3.0-replay",
+                "sha": None,
+            }
+        )
+
+    async def health(request: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application(middlewares=[overload], client_max_size=2 * 1024**2)
+    app.router.add_post("/generate", generate)
+    app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_get("/info", info)
+    app.router.add_get("/health", health)
+    return app
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    """The JSON object in `request`; for anything else TGI has a 4xx in plain text."""
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"Failed to parse the request body as JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise web.HTTPUnprocessableEntity(text="Failed to deserialize the JSON body into the target type")
+    return body
+
+
+def _invalid(inputs: Any, parameters: Mapping[str, Any]) -> str | None:
+    """What TGI's validation would refuse in a request, or None."""
+    temperature, top_p = parameters.get("temperature"), parameters.get("top_p")
+    if not isinstance(inputs, str) or not inputs:
+        return "`inputs` cannot be empty"
+    if temperature is not None and temperature <= 0:
+        return "`temperature` must be strictly positive"
+    if top_p is not None and not 0 < top_p < 1:
+        return "`top_p` must be > 0.0 and < 1.0"
+    if len(parameters.get("stop") or ()) > 4:
+        return "`stop` supports up to 4 stop sequences"
+    return None
+
+
+def _cut(text: str, max_tokens: int) -> tuple[str, int, str]:
+    """`text` within `max_tokens`, its tokens (words stand for them here), and the finish reason."""
+    words = text.split(" ")
+    if len(words) > max_tokens:
+        return " ".join(words[:max_tokens]), max_tokens, "length"
+    return text, len(words), "eos_token"
+
+
+def _error(status: int, message: str, kind: str) -> web.Response:
+    return web.json_response({"error": message, "error_type": kind}, status=status)
+
+
+async def _start(app: web.Application, port: int) -> tuple[web.AppRunner, str]:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise XlingError(f"--port {port}: cannot be listened on: {error.strerror}") from error
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+@contextmanager
+def serving(app: web.Application) -> Iterator[str]:
+    """Serve `app` on a free loopback port from a thread of its own; yield its URL."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runner, url = asyncio.run_coroutine_threadsafe(_start(app, 0), loop).result()
+    try:
+        yield url
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def main(argv: Sequence[str]) -> str:
+    """Serve until interrupted or terminated."""
+    parser = RecipeParser([ServeReplayConfig], prog="hf-xling serve-replay", description=__doc__)
+    (config,) = parser.parse(argv)
+    recording = read_recording(config.pairs)
+
+    async def serve() -> None:
+        runner, url = await _start(make_app(recording), config.port)
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        announce(f"{len(recording.answers):,} recorded pairs served at {url} (Ctrl-C stops)")
+        await stop.wait()
+        await runner.cleanup()
+
+    asyncio.run(serve())
+    return "stopped"
