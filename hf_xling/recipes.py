@@ -1,7 +1,7 @@
 """One dialect for every command: dataclass fields as `--field value`, and `--config FILE.yaml` with the same fields.
 
 The command line wins over the file. A YAML value becomes the token that a user would have typed, so that argparse does
-all conversion and checking: PyYAML would read `2e-5` as a string, `language: no` as false and the revision `0755` as 493.
+all conversion and checking: PyYAML would read `2e-5` as a string, `language: no` as false, the revision `0755` as 493.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RecipeParser(HfArgumentParser):
         general.add_argument("--config", metavar="FILE", help="a YAML recipe of the same fields; options win over it")
         if "--debug" not in self._option_string_actions:  # transformers' own takes a value; the bare flag works too
             general.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        general.add_argument("-h", "--help", action="store_true", help="show this help and exit")
+        general.add_argument("--help", "-h", action="store_true", help="show this help and exit")
         if self.rare:
             general.add_argument("--help_all", action="store_true", help="… with every field of TrainingArguments")
         for action in general._group_actions:

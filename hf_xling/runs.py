@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -12,10 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from hf_xling.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 # The underscore keeps it out of uploads by Trainer and out of the files that `load_dataset` finds.
 RUN_FILE = "_run.json"
+LOCK_FILE = "_run.lock"
+LONGEST_WAIT = 120.0  # seconds for another process to leave a run folder
+
+_HELD: dict[Path, FileLock] = {}  # the run folders that this process works in
 
 
 @contextmanager
@@ -61,12 +70,13 @@ def write_json(path: str | Path, content: Any) -> None:
 def file_hash(path: str | Path) -> str:
     """The SHA-256 of a file, or of the names and contents of the files in a folder, in hexadecimal."""
     path = Path(path)
+    if not path.is_dir():
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+    for file in sorted(path.rglob("*")):
         if file.is_file():
-            digest.update(str(file.relative_to(path)).encode() if file != path else b"")
-            with open(file, "rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(f"{file.relative_to(path)}\0{file_hash(file)}\0".encode())
     return digest.hexdigest()
 
 
@@ -79,27 +89,34 @@ def claim(folder: str | Path, command: str, arguments: Mapping[str, Any]) -> boo
     """Take `folder` as the output of `command` with `arguments`; return whether that very run is already finished.
 
     An empty or missing folder is claimed by writing its `_run.json`, and so is one in which another run has written
-    nothing else (it failed at its start). The folder of the same run is taken up again.
+    nothing else (it failed at its start). The folder of the same run is taken up again. Other processes are kept out
+    until this one finishes the run or ends; if one is at work there (as the training of a launcher that was killed may
+    be), it is waited for.
 
     Raises:
-        InputError: the folder holds another run (the message names a field that differs) or files of another kind.
+        InputError: the folder holds another run (the message names a field that differs) or files of another kind, or
+            another process does not leave it.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--output_dir {folder}: is a file, not a folder")
     arguments = _flat(json.loads(json.dumps(arguments, default=str)))
+    _refuse_other_run(folder, command, arguments)
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_others_out(folder)
     known = read_run(folder)
-    contents = (
-        [name for name in folder.iterdir() if name.name[0] != "." and name.name != RUN_FILE] if folder.is_dir() else []
-    )
-    if known is None or not (contents or known["finished"]):
-        if contents:
-            raise InputError(
-                f"--output_dir {folder}: is not empty and holds no run of `{command}`; choose another folder"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
+    if known is None or not (known["finished"] or _contents(folder)):
         write_json(folder / RUN_FILE, {"command": command, "arguments": arguments, "finished": False})
         return False
+    return bool(known["finished"])
+
+
+def _refuse_other_run(folder: Path, command: str, arguments: Mapping[str, Any]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output_dir {folder}: is a file, not a folder")
+    known = read_run(folder)
+    if known is None and _contents(folder):
+        raise InputError(f"--output_dir {folder}: is not empty and holds no run of `{command}`; choose another folder")
+    if known is None or not (known["finished"] or _contents(folder)):
+        return
     if known["command"] != command:
         raise InputError(f"--output_dir {folder}: holds a run of `{known['command']}`; choose another folder")
     for name in sorted(known["arguments"].keys() | arguments.keys()):
@@ -109,7 +126,29 @@ def claim(folder: str | Path, command: str, arguments: Mapping[str, Any]) -> boo
                 f"--output_dir {folder}: holds another run ({name} was {before}, is now {now}); "
                 "choose another folder, or delete this one"
             )
-    return bool(known["finished"])
+
+
+def _contents(folder: Path) -> list[Path]:
+    """What lies in `folder` beside the record of a run and hidden files."""
+    own = (RUN_FILE, LOCK_FILE)
+    return (
+        [path for path in folder.iterdir() if path.name[0] != "." and path.name not in own] if folder.is_dir() else []
+    )
+
+
+def _keep_others_out(folder: Path) -> None:
+    if int(os.environ.get("RANK", "0")) != 0 or folder.resolve() in _HELD:
+        return  # the processes of one launch share a folder; the first of them holds it
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.warning("%s: another process is at work there; waiting for it", folder)
+        try:
+            lock.acquire(timeout=LONGEST_WAIT)
+        except Timeout as error:
+            raise InputError(f"--output_dir {folder}: another process is at work there") from error
+    _HELD[folder.resolve()] = lock
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -152,3 +191,6 @@ def finish(folder: str | Path, **facts: Any) -> None:
     run = read_run(folder)
     assert run is not None, f"{folder} was not claimed"
     write_json(Path(folder) / RUN_FILE, {**run, "finished": True, **facts})
+    lock = _HELD.pop(Path(folder).resolve(), None)
+    if lock is not None:
+        lock.release()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 from hf_xling.errors import InputError
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
+# File names that say a split to `load_dataset`.
+SPLIT_FILE = re.compile(r"(?<![a-z])(train(ing)?|valid(ation)?|val|dev|test(ing)?|eval(uation)?)(?![a-z])", re.I)
 HUB_ID = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)?$")
 
 
@@ -68,7 +71,11 @@ def read_table(source: str | Path, config: str | None = None, split: str = "trai
     path = Path(source)
     if path.is_dir():
         parts = sorted(path.glob("*.parquet"))
-        return _read_parquet(parts, str(source)) if parts else _read_dataset(str(source), config, split)
+        # Splits and configs are for `load_dataset` to find; one table in parts needs no copy in its cache.
+        plain = (
+            parts and config is None and split == "train" and not any(SPLIT_FILE.search(part.name) for part in parts)
+        )
+        return _read_parquet(parts, str(source)) if plain else _read_dataset(str(source), config, split)
     if not path.exists() and path.suffix not in SUFFIXES and HUB_ID.match(str(source)):
         return _read_dataset(str(source), config, split)
     if not path.exists():
@@ -104,13 +111,12 @@ def texts_of(values: Sequence[Any], where: Any) -> list[str]:
 
 def _undecodable_line(path: Path) -> int:
     """The number of the first line that is not UTF-8; the decoder's own error counts from its last buffer."""
-    with open(path, "rb") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                break
-    return number
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    raise AssertionError(f"{path} has changed while it was read")
 
 
 def _read_delimited(stream: Iterator[str], name: str, delimiter: str) -> Table:
@@ -188,8 +194,11 @@ def _read_parquet(paths: list[Path], name: str) -> Table:
 def _read_dataset(source: str, config: str | None, split: str) -> Table:
     from datasets import load_dataset
 
-    try:
-        dataset = load_dataset(source, config, split=split)
-    except Exception as error:  # datasets, huggingface_hub and pyarrow each raise their own kinds
-        raise InputError(f"{source}: cannot be loaded as a dataset ({type(error).__name__}: {error})") from error
-    return Table(source, {column: list(dataset[column]) for column in dataset.column_names})
+    # The cache of datasets 5.2 knows a folder with a card by its last name and that card alone, and would give out the
+    # rows of another folder of that name, or yesterday's of this one.
+    with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:
+        try:
+            dataset = load_dataset(source, config, split=split, cache_dir=cache if Path(source).is_dir() else None)
+        except Exception as error:  # datasets, huggingface_hub and pyarrow each raise their own kinds
+            raise InputError(f"{source}: cannot be loaded as a dataset ({type(error).__name__}: {error})") from error
+        return Table(source, {column: list(dataset[column]) for column in dataset.column_names})

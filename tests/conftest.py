@@ -15,7 +15,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hf_xling-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
-import pytest
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# The same examples at each run, no deadline on slow cores, and no database in the working tree.
+settings.register_profile("house", derandomize=True, deadline=None, database=None)
+settings.load_profile("house")
 
 # 288 distinct sentences over a vocabulary of some 25 words, of 4 to 6 words each, in mixed order.
 SENTENCES = [
@@ -42,10 +47,10 @@ def sentences() -> list[str]:
 
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory) -> Path:
-    """A BERT of two layers and 32 dimensions with random weights, and its WordPiece tokenizer."""
+    """A BERT of two layers and 64 dimensions with random weights, and its WordPiece tokenizer."""
     from transformers import BertConfig, BertModel
 
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
     config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=MAX_LENGTH, **sizes, **SMALL)
     return _save(tmp_path_factory.mktemp("checkpoint") / "bert", BertModel, config, _wordpiece())
 
@@ -55,7 +60,7 @@ def distilbert_folder(tmp_path_factory) -> Path:
     """A DistilBERT of two layers, likewise."""
     from transformers import DistilBertConfig, DistilBertModel
 
-    sizes = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
+    sizes = {"dim": 64, "n_layers": 2, "n_heads": 2, "hidden_dim": 128}
     config = DistilBertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=MAX_LENGTH, **sizes, **SMALL)
     return _save(tmp_path_factory.mktemp("checkpoint") / "distilbert", DistilBertModel, config, _wordpiece())
 
@@ -66,8 +71,10 @@ def xlmr_folder(tmp_path_factory) -> Path:
     from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
     pieces = ["<s>", "<pad>", "</s>", "<unk>", *(f"▁{word}" for word in WORDS), "<mask>"]
-    tokenizer = XLMRobertaTokenizer(vocab=[(piece, -float(number)) for number, piece in enumerate(pieces)])
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    tokenizer = XLMRobertaTokenizer(
+        vocab=[(piece, -float(number)) for number, piece in enumerate(pieces)], model_max_length=MAX_LENGTH
+    )
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
     config = XLMRobertaConfig(vocab_size=len(pieces), max_position_embeddings=MAX_LENGTH + 2, **sizes, **SMALL)
     return _save(tmp_path_factory.mktemp("checkpoint") / "xlmr", XLMRobertaModel, config, tokenizer)
 

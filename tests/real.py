@@ -1,8 +1,8 @@
 """`make real`: the whole pipeline on real text, with recorded answers in place of the language models.
 
 Lays out the real data (see CONTRIBUTING.md) as the recipe `trainers/recipes/real.yaml` wants it, serves real
-paraphrases and translations with `hf-xling serve-replay`, and runs `hf-xling experiments`. SNLI sentences have no recorded
-answer: they come back as the endpoint's errors and end among the rejected rows.
+paraphrases and translations with `hf-xling serve-replay`, and runs `hf-xling experiments`. SNLI sentences have no
+recorded answer: they come back as the endpoint's errors and end among the rejected rows.
 """
 
 from __future__ import annotations

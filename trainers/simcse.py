@@ -29,7 +29,10 @@ def main(argv: Sequence[str]) -> str | None:
 
     quiet_transformers()
     corpus = load_corpus(script)
-    identity = given_fields(script, args) | {"data_hash": content_hash(script.dataset_name or script.train_file)}
+    hashes = {
+        name: content_hash(getattr(script, name)) for name in ("dataset_name", "train_file", "model_name_or_path")
+    }
+    identity = {**given_fields(script, args), "hashes": hashes}
     if claim(args.output_dir, "trainers/simcse.py", identity):
         return f"{args.output_dir}: this run is already finished" if args.should_save else None
     trainer = SimCSETrainer(script.model_name_or_path, args, corpus, model_revision=script.model_revision)

@@ -26,12 +26,10 @@ class SimCSECollator:
     Args:
         tokenizer: of the encoder.
         max_length: in tokens; longer texts are cut.
-        pad_to_multiple_of: for tensor cores.
     """
 
     tokenizer: PreTrainedTokenizerBase
     max_length: int = 64
-    pad_to_multiple_of: int | None = None
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         anchors = [row["anchor"] for row in rows]
@@ -43,7 +41,6 @@ class SimCSECollator:
             truncation=True,
             max_length=self.max_length,
             padding=True,
-            pad_to_multiple_of=self.pad_to_multiple_of,
             return_tensors="pt",
         )
         # A row without a group is one of its own; the pair cannot be another row's name.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -21,9 +23,6 @@ class SimCSEModel(nn.Module):
         encoder: what `AutoModel` loads; its forward returns `last_hidden_state`.
         pooling: a key of `EXPORTED_POOLING`.
     """
-
-    # Says to Trainer that the loss is a mean over the batch, to be divided by its accumulation steps.
-    accepts_loss_kwargs = False
 
     def __init__(self, encoder: PreTrainedModel, pooling: str = "cls_mlp"):
         super().__init__()
@@ -45,6 +44,10 @@ class SimCSEModel(nn.Module):
     def config(self):
         """The encoder's config, where Trainer looks for one."""
         return self.encoder.config
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """What Trainer calls for `--activation_checkpointing`."""
+        self.encoder.activation_checkpointing_enable(**options)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """Sentence vectors (B, H) of tokenised texts (`input_ids`, `attention_mask` (B, T), …)."""

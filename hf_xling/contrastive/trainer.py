@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from hf_xling.contrastive.collator import SimCSECollator, negative_columns
@@ -19,7 +19,7 @@ from hf_xling.contrastive.losses import info_nce
 from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.cards import model_card
-from hf_xling.pretrained import load_pretrained
+from hf_xling.pretrained import check_tokenizer, load_pretrained, load_tokenizer, token_positions
 from hf_xling.runs import write_text
 
 MLP_FILE = "simcse_mlp.safetensors"
@@ -42,7 +42,8 @@ class SimCSETrainer(Trainer):
         kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
 
     Raises:
-        InputError: a dataset without `anchor`, without rows, or with fewer rows than one batch.
+        InputError: a model that cannot be loaded, has fewer positions than `max_length`, or is not the tokenizer's; a
+            dataset without `anchor`, without rows, or with fewer rows than one batch.
     """
 
     def __init__(
@@ -55,20 +56,23 @@ class SimCSETrainer(Trainer):
         model_revision: str | None = None,
         **kwargs: Any,
     ):
+        torch.manual_seed(args.seed)  # the MLP's weights; Trainer seeds only later
         name = model if isinstance(model, str) else model.name_or_path
         encoder = load_pretrained(AutoModel, model, model_revision) if isinstance(model, str) else model
-        processing_class = processing_class or load_pretrained(AutoTokenizer, name, model_revision)
-        positions = getattr(encoder.config, "max_position_embeddings", None) or args.max_length
+        processing_class = processing_class or load_tokenizer(name, model_revision)
+        positions = token_positions(encoder) or args.max_length
         if args.max_length > positions:
             raise InputError(f"--max_length {args.max_length}: {name} has positions for {positions} tokens")
-        if len(processing_class) > encoder.config.vocab_size:
-            raise InputError(
-                f"the tokenizer has {len(processing_class)} tokens, {name} only {encoder.config.vocab_size}; "
-                "give the tokenizer that belongs to the model"
-            )
+        check_tokenizer(processing_class, encoder, name)
         batch = args.train_batch_size * args.world_size
         if train_dataset is not None and len(train_dataset) < batch:
             raise InputError(f"the corpus has {len(train_dataset)} rows, fewer than one batch of {batch}")
+        batch = args.eval_batch_size * args.world_size
+        if eval_dataset is not None and args.dataloader_drop_last and 0 < len(eval_dataset) < batch:
+            raise InputError(
+                f"the evaluation corpus has {len(eval_dataset)} rows, fewer than one batch of {batch} "
+                "(--per_device_eval_batch_size)"
+            )
         self.base = name
         super().__init__(
             model=SimCSEModel(encoder, args.pooling),
@@ -151,14 +155,17 @@ class SimCSETrainer(Trainer):
         folder = Path(output_dir or self.args.output_dir)
         model = self.accelerator.unwrap_model(self.model)
         export_encoder(model, self.processing_class, folder, self.args.max_length)
-        if model.mlp is not None and folder.name.startswith(PREFIX_CHECKPOINT_DIR):
+        is_checkpoint = folder.name.startswith(PREFIX_CHECKPOINT_DIR) and folder != Path(self.args.output_dir)
+        if model.mlp is not None and is_checkpoint:
             save_file(model.mlp.state_dict(), folder / MLP_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         """The other half of `_save`."""
         folder = Path(resume_from_checkpoint)
         model = self.accelerator.unwrap_model(model or self.model)
-        model.encoder.load_state_dict(AutoModel.from_pretrained(folder).state_dict())
+        # AutoModel adds a pooler to an encoder that was made without one.
+        saved, names = AutoModel.from_pretrained(folder).state_dict(), model.encoder.state_dict().keys()
+        model.encoder.load_state_dict({name: tensor for name, tensor in saved.items() if name in names})
         if model.mlp is not None:
             model.mlp.load_state_dict(load_file(folder / MLP_FILE))
 

@@ -162,7 +162,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
         return runs.read_run(config.output_dir)["rows"]
     language = config.source_language or spec.source_language
     output = Path(config.output_dir)
-    rows, columns = {}, {}
+    rows, columns, patterns = {}, {}, {}
     with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:
         for name in ("sentences", "pairs") if generations else ("sentences",):
             builder = LedgerCorpus(
@@ -180,11 +180,11 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
                 raise InputError(
                     f"{spec.name}: config `{name}` would be empty: no generated row belongs to {config.source}"
                 )
-            _write_shards(dataset, output / name)
+            patterns[name] = _write_shards(dataset, output / name)
             rows[name], columns[name] = len(dataset), dataset.column_names
             del dataset
     runs.write_text(
-        output / "README.md", _card(spec, config, language, sentences, generations, rows, columns, hashes[0])
+        output / "README.md", _card(spec, config, language, sentences, generations, rows, columns, patterns, hashes[0])
     )
     runs.finish(output, rows=rows)
     return rows
@@ -205,13 +205,22 @@ def _check_chains(spec: CorpusSpec, sentences: Sentences, generations: Sequence[
             raise InputError(f"--generated: {spec.name} wants a run of `hf-xling generate` for {steps}")
 
 
-def _write_shards(dataset: datasets.Dataset, folder: Path) -> None:
+def _write_shards(dataset: datasets.Dataset, folder: Path) -> str:
+    """Write `dataset` as Parquet files into `folder`; return their pattern for the card, with a hash of their content.
+
+    `load_dataset` finds a local folder in its cache by the folder's last name and its card: where other rows have the
+    same card, it gives out those.
+    """
     shards = -(-len(dataset) // ROWS_PER_SHARD)
     with runs.written_aside(folder) as aside:
         aside.mkdir()
         for index in range(shards):
             shard = dataset.shard(shards, index, contiguous=True)
-            shard.to_parquet(aside / f"train-{index:05d}-of-{shards:05d}.parquet")
+            shard.to_parquet(aside / f"{index:05d}.parquet")
+        digest = runs.file_hash(aside)[:16]
+        for index in range(shards):
+            (aside / f"{index:05d}.parquet").rename(aside / f"train-{index:05d}-of-{shards:05d}-{digest}.parquet")
+    return f"{folder.name}/train-*-{digest}.parquet"
 
 
 def _card(
@@ -222,6 +231,7 @@ def _card(
     generations: Sequence[Generation],
     rows: dict[str, int],
     columns: dict[str, list[str]],
+    patterns: dict[str, str],
     source_hash: str | None,
 ) -> str:
     source_name = config.source_name or spec.source_name
@@ -234,7 +244,7 @@ def _card(
         "task_categories": ["sentence-similarity"],
         "tags": ["sentence-transformers", "simcse", *(["synthetic"] if generations else [])],
         "configs": [
-            {"config_name": name, "data_files": [{"split": "train", "path": f"{name}/train-*"}], **default}
+            {"config_name": name, "data_files": [{"split": "train", "path": patterns[name]}], **default}
             for name, default in zip(rows, ({"default": True}, {}), strict=False)
         ],
     }
@@ -244,7 +254,7 @@ def _card(
         "repo_id": config.repo_id or f"org/{spec.name}",
         "pairs": "pairs" in rows,
         "configs": {name: {"rows": rows[name], "columns": columns[name]} for name in rows},
-        "source": Path(config.source).name if Path(config.source).exists() else config.source,
+        "source": Path(config.source).resolve().name if Path(config.source).exists() else config.source,
         "source_hash": source_hash,
         "source_rows": sentences.slots,
         "dropped_empty": sentences.empty,

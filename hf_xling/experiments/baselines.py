@@ -31,7 +31,7 @@ def make_baselines(n_train: int) -> dict[str, RegressorMixin]:
     ridge = make_pipeline(
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True), Ridge(solver="sparse_cg")
     )
-    folds = KFold(n_splits=min(5, n_train), shuffle=True, random_state=0)
+    folds = KFold(n_splits=max(2, min(5, n_train)), shuffle=True, random_state=0)
     return {
         "constant": DummyRegressor(strategy="mean"),
         "tfidf-ridge": GridSearchCV(ridge, {"ridge__alpha": ALPHAS}, cv=folds, scoring="neg_mean_squared_error"),

@@ -79,6 +79,9 @@ class ExperimentsConfig:
     seeds: list[int] = field(
         default_factory=lambda: [1, 2, 3], metadata={"help": "a training for each seed and experiment"}
     )
+    jobs: int = field(
+        default=1, metadata={"help": "trainings at a time: more than 1 where a device has room for several small ones"}
+    )
     accelerate_config: str | None = field(
         default=None,
         metadata={"help": "cpu, single_gpu, multi_gpu, or a file of `accelerate config`; default: accelerate's own"},
@@ -96,6 +99,8 @@ class ExperimentsConfig:
     def __post_init__(self) -> None:
         if len(set(self.seeds)) != len(self.seeds):
             raise InputError("--seeds: a seed stands twice")
+        if self.jobs < 1:
+            raise InputError(f"--jobs {self.jobs}: at least 1 is needed")
         if not int(self.simcse.get("max_steps", 0)) > 0:
             raise InputError("simcse.max_steps is needed: all experiments take the same number of optimiser steps")
         for side in ("source_task", "target_task"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
@@ -51,19 +53,22 @@ def config_file(name: str) -> Path:
 
 
 def main(script: str, argv: Sequence[str]) -> None:
-    """`hf-xling simcse …` and `hf-xling regression …`: its arguments and `--accelerate_config NAME_OR_FILE`."""
-    arguments = list(argv)
-    config = None
-    for index, token in enumerate(argv):
-        name, equals, value = token.partition("=")
-        if name == "--accelerate_config":
-            if not equals and index + 1 == len(argv):
-                raise InputError("--accelerate_config wants cpu, single_gpu, multi_gpu or a file")
-            config = value if equals else argv[index + 1]
-            del arguments[index : index + (1 if equals else 2)]
-            break
+    """`hf-xling simcse …` and `hf-xling regression …`: the script's arguments, and `--accelerate_config`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    group = parser.add_argument_group("hf-xling")
+    group.add_argument(
+        "--accelerate_config",
+        metavar="NAME",
+        help=f"{', '.join(PACKAGED_CONFIGS)}, or a file of `accelerate config`; default: accelerate's own",
+    )
+    try:
+        namespace, arguments = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise InputError(str(error)) from error
     if {"-h", "--help", "--help_all"} & set(arguments):
-        from importlib import import_module
-
-        import_module(f"hf_xling.trainers.{script}").main(arguments)
-    launch(script, arguments, config)
+        try:
+            import_module(f"hf_xling.trainers.{script}").main(arguments)
+        finally:
+            parser.usage = argparse.SUPPRESS
+            parser.print_help()
+    launch(script, arguments, namespace.accelerate_config)

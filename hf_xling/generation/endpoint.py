@@ -106,6 +106,8 @@ class EndpointClient:
         answer = await self._inference.text_generation(
             request.prompt, model=f"{self.url}/generate", details=True, return_full_text=False, **request.parameters
         )
+        if not isinstance(answer.generated_text, str):
+            raise TypeError("no generated_text")
         details = answer.details
         if details is None:
             return Completion(answer.generated_text)

@@ -30,8 +30,8 @@ class Verdict:
 def judge(source: str, completion: Completion, language: Language) -> Verdict:
     """Score the answer to `source` and name the first thing that is wrong with it.
 
-    Reasons: `endpoint: …` (the request failed), `empty` (no letter and no digit), `truncated` (cut at the token limit), `copy` (the source
-    again), `wrong_script` (less than half of its letters belong to `language`).
+    Reasons: `endpoint: …` (the request failed), `empty` (no letter and no digit), `truncated` (cut at the token limit),
+    `copy` (the source again), `wrong_script` (less than half of its letters belong to `language`).
     """
     if completion.error is not None:
         return Verdict(reason=f"endpoint: {completion.error}")

@@ -46,8 +46,10 @@ class Ledger:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise InputError(f"{self.path.parent}: another process is writing this ledger") from error
+        self.path.touch()
+        end = self._load()
         self._file = open(self.path, "ab")
-        self._file.truncate(self._load())
+        self._file.truncate(end)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -90,5 +92,6 @@ class Ledger:
                     logger.warning("%s: a damaged entry before byte %d is left out", self.path, end)
                     continue
                 entry = json.loads(content)
-                self._completions[entry.pop("key")] = Completion(**{"text": None, **entry})
+                key = entry.pop("key")
+                self._completions[key] = Completion(**{"text": None, **entry})
         return end

@@ -51,7 +51,7 @@ def cell(value: Any, limit: int = 200) -> str:
     text = " ".join(str(value).split())
     text = text if len(text) <= limit else text[: limit - 1] + "…"
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#!|~$@:])", lambda match: f"&#{ord(match[1])};", text)
+    return re.sub(r"(?i)([\\`*_{}\[\]()#!|~$@:]|(?<=www)\.)", lambda match: f"&#{ord(match[1])};", text)
 
 
 def code(value: Any) -> str:

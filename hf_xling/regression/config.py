@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
@@ -87,6 +88,9 @@ class RegressionScriptArguments:
     def __post_init__(self) -> None:
         if (self.dataset_name is None) == (self.train_file is None):
             raise InputError("one of --dataset_name and --train_file is needed")
+        for name in ("validation_file", "test_file"):
+            if self.dataset_name is not None and getattr(self, name) is not None:
+                raise InputError(f"--{name}: goes with --train_file; a dataset has splits of its own")
         if self.seeds is not None and len(set(self.seeds)) != len(self.seeds):
             raise InputError("--seeds: a seed stands twice")
         self.label_values()
@@ -97,11 +101,14 @@ class RegressionScriptArguments:
             return None
         values = {}
         for item in self.label_map:
-            name, equals, value = item.rpartition("=")
+            name, _, value = item.rpartition("=")
             try:
-                values[name] = float(value)
+                number = float(value)
             except ValueError:
-                equals = ""
-            if not equals:
+                number = math.nan
+            if not name or not math.isfinite(number):
                 raise InputError(f"--label_map {item}: NAME=NUMBER is needed, such as Happy=1")
+            if name in values:
+                raise InputError(f"--label_map: `{name}` stands twice")
+            values[name] = number
         return values

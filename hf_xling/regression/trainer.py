@@ -11,7 +11,6 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -20,7 +19,7 @@ from transformers import (
 
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.cards import model_card
-from hf_xling.pretrained import load_pretrained
+from hf_xling.pretrained import check_tokenizer, load_pretrained, load_tokenizer, token_positions
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
 from hf_xling.regression.metrics import load_rating_metric
@@ -45,7 +44,8 @@ class RegressionTrainer(Trainer):
         kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
 
     Raises:
-        InputError: a model that cannot be loaded or has more than one label, or a dataset without its columns.
+        InputError: a model that cannot be loaded, has more than one label, or is not the tokenizer's, or a dataset
+            without its columns.
     """
 
     # compute_loss divides by the number of texts of the whole step, so Trainer must not divide again.
@@ -71,7 +71,8 @@ class RegressionTrainer(Trainer):
             model = load_regressor(model, labels, args.seed, model_revision)
         if model.config.num_labels != 1:
             raise InputError(f"--model_name_or_path {name}: has {model.config.num_labels} labels; a rating has one")
-        processing_class = processing_class or load_pretrained(AutoTokenizer, name, model_revision)
+        processing_class = processing_class or load_tokenizer(name, model_revision)
+        check_tokenizer(processing_class, model, name)
         if eval_dataset is None and args.eval_strategy != "no":
             args.eval_strategy, args.load_best_model_at_end = "no", False
         self.base = name
@@ -164,7 +165,12 @@ def load_regressor(name: str, labels: list[float], seed: int, revision: str | No
         num_labels=1,
         problem_type="regression",
         output_loading_info=True,
+        ignore_mismatched_sizes=True,
     )
+    for key, saved, wanted in loading["mismatched_keys"]:
+        if wanted[0] != 1:
+            raise InputError(f"--model_name_or_path {name}: {key} is {(*saved,)}, its config says {(*wanted,)}")
+        raise InputError(f"--model_name_or_path {name}: has {saved[0]} labels; a rating has one")
     if labels:
         output = [
             module for module in model.modules() if isinstance(module, torch.nn.Linear) and module.out_features == 1
@@ -182,7 +188,7 @@ def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, wante
     Raises:
         InputError: more are wanted than the model has positions for.
     """
-    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+    positions = token_positions(model) or tokenizer.model_max_length
     if wanted is not None and wanted > positions:
         raise InputError(f"--max_length {wanted}: the model has positions for {positions} tokens")
     return wanted or min(tokenizer.model_max_length, positions)

@@ -70,7 +70,7 @@ def read_recording(path: str | Path) -> Recording:
     answers: dict[tuple[str, str], str] = {}
     columns = (table.column("task"), table.column("source"), table.column("text"))
     for row, (task, source, text) in enumerate(zip(*columns, strict=True)):
-        if task not in TASKS:
+        if not isinstance(task, str) or task not in TASKS:
             raise InputError(f"{table.where(row)}: unknown task {task!r}; known are {', '.join(TASKS)}")
         if not isinstance(source, str) or not isinstance(text, str):
             raise InputError(f"{table.where(row)}: `source` and `text` must be texts")

@@ -6,54 +6,16 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
+from simcse_runs import BATCH, assert_equal_weights, configure, losses, train, weights
 from transformers import AutoModel, AutoTokenizer, TrainerCallback
 
-from hf_xling import SimCSEConfig, SimCSETrainer, info_nce
+from hf_xling import SimCSETrainer, info_nce
 from hf_xling.contrastive.pooling import pool
-from hf_xling.errors import InputError, XlingError
-
-BATCH = 16
-
-
-def configure(folder, **fields) -> SimCSEConfig:
-    defaults = {
-        "max_steps": 4,
-        "per_device_train_batch_size": BATCH,
-        "learning_rate": 1e-3,
-        "max_length": 16,
-        "save_strategy": "no",
-        "logging_steps": 1,
-        "disable_tqdm": True,
-        "use_cpu": True,
-    }
-    return SimCSEConfig(output_dir=str(folder), **{**defaults, **fields})
 
 
 @pytest.fixture(scope="module")
 def corpus(sentences):
     return Dataset.from_dict({"anchor": sentences})
-
-
-def train(checkpoint, corpus, folder, resume=None, callbacks=None, eval_dataset=None, **fields) -> SimCSETrainer:
-    trainer = SimCSETrainer(
-        str(checkpoint), configure(folder, **fields), corpus, eval_dataset=eval_dataset, callbacks=callbacks
-    )
-    trainer.train(resume_from_checkpoint=resume)
-    return trainer
-
-
-def losses(trainer) -> list[float]:
-    return [line["loss"] for line in trainer.state.log_history if "loss" in line]
-
-
-def weights(trainer) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
-
-
-def assert_equal_weights(first, second, atol=0.0):
-    assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        torch.testing.assert_close(tensor, second[name], rtol=0, atol=atol, msg=lambda m, name=name: f"{name}: {m}")
 
 
 # The objective
@@ -128,11 +90,6 @@ def test_evaluation_measures_pairs_at_its_own_batch_size(bert_folder, corpus, tm
     assert math.isfinite(small) and small < large
 
 
-def test_evaluation_of_less_than_a_batch_has_a_loss(bert_folder, corpus, tmp_path):
-    trainer = SimCSETrainer(str(bert_folder), configure(tmp_path), eval_dataset=corpus.select(range(5)))
-    assert trainer.evaluate()["eval_loss"] > 0
-
-
 def test_the_best_checkpoint_is_restored(bert_folder, corpus, tmp_path):
     class Spoil(TrainerCallback):
         """Raises the learning rate, once the first checkpoint stands, to where it does harm."""
@@ -161,9 +118,10 @@ def test_the_best_checkpoint_is_restored(bert_folder, corpus, tmp_path):
     assert trainer.evaluate()["eval_loss"] == pytest.approx(scores[0], abs=1e-5)
 
 
-def test_gradient_checkpointing_changes_nothing(bert_folder, corpus, tmp_path):
+def test_activation_checkpointing_changes_nothing(bert_folder, corpus, tmp_path):
     plain = train(bert_folder, corpus, tmp_path / "plain")
-    checkpointed = train(bert_folder, corpus, tmp_path / "checkpointed", gradient_checkpointing=True)
+    checkpointed = train(bert_folder, corpus, tmp_path / "checkpointed", activation_checkpointing=True)
+    assert checkpointed.model.encoder.is_activation_checkpointing
     assert_equal_weights(weights(plain), weights(checkpointed), atol=1e-6)
 
 
@@ -266,79 +224,3 @@ def test_a_folder_called_like_a_checkpoint_gets_no_mlp(bert_folder, corpus, tmp_
     trainer.save_model()
     assert (tmp_path / "checkpoints" / "model.safetensors").exists()
     assert not (tmp_path / "checkpoints" / "simcse_mlp.safetensors").exists()
-
-
-# What is refused
-
-
-def test_a_loss_that_is_no_number_ends_the_training(bert_folder, corpus, tmp_path):
-    encoder = AutoModel.from_pretrained(bert_folder)
-    with torch.no_grad():
-        encoder.encoder.layer[1].output.dense.weight[0, 0] = float("nan")
-    tokenizer = AutoTokenizer.from_pretrained(bert_folder)
-    trainer = SimCSETrainer(encoder, configure(tmp_path), corpus, processing_class=tokenizer)
-    with pytest.raises(XlingError, match=r"the loss is nan at step 1; a lower --learning_rate"):
-        trainer.train()
-
-
-def test_a_tokenizer_bigger_than_the_model_is_refused(bert_folder, corpus, tmp_path):
-    tokenizer = AutoTokenizer.from_pretrained(bert_folder)
-    tokenizer.add_tokens(["zebra"])
-    with pytest.raises(InputError, match=r"the tokenizer has \d+ tokens, .* only \d+"):
-        SimCSETrainer(str(bert_folder), configure(tmp_path), corpus, processing_class=tokenizer)
-
-
-@pytest.mark.parametrize("architecture", ["bert", "xlmr"])
-def test_texts_longer_than_the_positions_are_refused(request, corpus, tmp_path, architecture):
-    """XLM-R numbers its positions from 2: of its 34 only 32 are for tokens."""
-    checkpoint = request.getfixturevalue(f"{architecture}_folder")
-    long = Dataset.from_dict({"anchor": ["the dog " * 40] * BATCH})
-    train(checkpoint, long, tmp_path / "run", max_length=32, max_steps=1)
-    with pytest.raises(InputError, match="--max_length 33: .* has positions for 32 tokens"):
-        SimCSETrainer(str(checkpoint), configure(tmp_path, max_length=33), long)
-
-
-def test_a_corpus_smaller_than_a_batch_is_refused(bert_folder, corpus, tmp_path):
-    with pytest.raises(InputError, match="the corpus has 15 rows, fewer than one batch of 16"):
-        SimCSETrainer(str(bert_folder), configure(tmp_path), corpus.select(range(15)))
-
-
-def test_a_corpus_without_anchors_is_refused(bert_folder, sentences, tmp_path):
-    with pytest.raises(InputError, match="train_dataset: has no column `anchor`; its columns are text"):
-        SimCSETrainer(str(bert_folder), configure(tmp_path), Dataset.from_dict({"text": sentences}))
-    with pytest.raises(InputError, match="eval_dataset: is empty"):
-        SimCSETrainer(
-            str(bert_folder),
-            configure(tmp_path),
-            Dataset.from_dict({"anchor": sentences}),
-            Dataset.from_dict({"anchor": []}),
-        )
-
-
-@pytest.mark.parametrize("damage", ["missing", "no weights", "no tokenizer"])
-def test_a_checkpoint_that_is_none_is_refused(bert_folder, corpus, tmp_path, damage):
-    folder = tmp_path / "base"
-    if damage != "missing":
-        shutil.copytree(bert_folder, folder)
-    if damage == "no weights":
-        (folder / "model.safetensors").unlink()
-    if damage == "no tokenizer":
-        for path in folder.glob("token*"):
-            path.unlink()
-    with pytest.raises(InputError, match="cannot be loaded as a checkpoint"):
-        SimCSETrainer(str(folder), configure(tmp_path / "run"), corpus)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"temperature": 0.0},
-        {"temperature": float("nan")},
-        {"per_device_train_batch_size": 1},
-        {"max_length": 2},
-        {"remove_unused_columns": True},
-    ],
-)
-def test_settings_that_cannot_work_are_refused(tmp_path, fields):
-    with pytest.raises(InputError, match=f"--{next(iter(fields))}"):
-        configure(tmp_path, **fields)

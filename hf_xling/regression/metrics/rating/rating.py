@@ -9,7 +9,7 @@ import sklearn.metrics
 
 _DESCRIPTION = """\
 Mean squared error, its root, mean absolute error (all in the ratings' units), and Pearson's and Spearman's correlation
-of predicted with true ratings. A correlation is None where either side is constant.
+of predicted with true ratings. A correlation is None where either side is constant (to float32's rounding).
 """
 
 
@@ -28,7 +28,7 @@ class Rating(evaluate.Metric):
 
     def _compute(self, predictions, references):
         mse = sklearn.metrics.mean_squared_error(references, predictions)
-        varied = len(set(predictions)) > 1 and len(set(references)) > 1
+        varied = all(max(side) - min(side) > 1e-6 * max(map(abs, side)) for side in (predictions, references))
         return {
             "mse": float(mse),
             "rmse": math.sqrt(mse),

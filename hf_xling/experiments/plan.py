@@ -1,0 +1,144 @@
+"""A recipe as the arguments of every stage, all checked before the first of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
+from hf_xling.corpora.builders import BuildConfig, CorpusSpec
+from hf_xling.corpora.sources import read_sentences
+from hf_xling.errors import InputError
+from hf_xling.experiments.grid import Experiment, ExperimentsConfig, paper_experiments
+from hf_xling.generation.config import GenerateConfig
+from hf_xling.generation.stage import read_sources
+from hf_xling.recipes import RecipeParser, to_argv
+from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
+from hf_xling.regression.data import load_splits
+
+SIDES = ("source", "target")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe asks for.
+
+    Attributes:
+        experiments: the rows of the grid.
+        tasks: the splits of the rated texts, by side.
+        generations: the runs of stage 1, by name, in an order in which they can run.
+        corpora: what each corpus is and what it is built from, by name.
+        encoders: the arguments of `trainers/simcse.py`, by corpus.
+        regressors: the arguments of `trainers/regression.py`, by experiment.
+    """
+
+    experiments: list[Experiment]
+    tasks: dict[str, dict[str, Dataset]]
+    generations: dict[str, GenerateConfig]
+    corpora: dict[str, tuple[CorpusSpec, BuildConfig]]
+    encoders: dict[str, dict[str, Any]]
+    regressors: dict[str, dict[str, Any]]
+
+
+def make_plan(config: ExperimentsConfig) -> Plan:
+    """The plan of a recipe.
+
+    Raises:
+        InputError: a section or file of the recipe cannot be used.
+    """
+    folder = Path(config.output_dir)
+    experiments = paper_experiments(config.source_language, config.language)
+    plan = Plan(
+        experiments=experiments,
+        tasks={side: _task(config, side) for side in SIDES},
+        generations=_generations(config, folder / "generation"),
+        corpora={e.corpus: _corpus(config, folder, e.corpus) for e in experiments if e.corpus},
+        encoders={e.corpus: _encoder(config, folder, e) for e in experiments if e.corpus},
+        regressors={e.name: _regressor(config, folder, e) for e in experiments},
+    )
+    read_sources(plan.generations["paraphrase"])
+    read_sentences(config.news)
+    return plan
+
+
+def language_of(config: ExperimentsConfig, side: str) -> str:
+    """The language code of a side of the recipe."""
+    return config.source_language if side == "source" else config.language
+
+
+def _task(config: ExperimentsConfig, side: str) -> dict[str, Dataset]:
+    fields = {"seeds": config.seeds, **config.regression, **_task_section(config, side), "output_dir": "checked"}
+    script, _ = _parse(f"{side}_task and regression", [RegressionScriptArguments, RegressionConfig], fields)
+    splits = load_splits(script)
+    if "test" not in splits:
+        raise InputError(f"{side}_task.test_file is needed: without a test set there is nothing to compare")
+    return splits
+
+
+def _task_section(config: ExperimentsConfig, side: str) -> dict[str, Any]:
+    return config.source_task if side == "source" else config.target_task
+
+
+def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, GenerateConfig]:
+    source = {"input": config.source, "text_column": config.text_column, "split": config.split}
+    chained = {"input": folder / "paraphrase" / "accepted"}
+    paraphrase = {"task": "paraphrase", "language": config.source_language, "endpoint": config.endpoint}
+    translator = config.translate_endpoint or config.endpoint
+    translate = {"task": "translate", "language": config.language, "endpoint": translator}
+    runs = {
+        "paraphrase": {**source, **paraphrase},
+        "translate": {**source, **translate},
+        "paraphrase-translate": {**chained, **translate},
+    }
+    common = {"source_language": config.source_language, **config.generate}
+    return {
+        name: _parse("generate", [GenerateConfig], {**common, **fields, "output_dir": folder / name})[0]
+        for name, fields in runs.items()
+    }
+
+
+def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusSpec, BuildConfig]:
+    spec = import_module(f"hf_xling.dataset_scripts.{name}").SPEC
+    news = name == "tamil_murasu"
+    return spec, BuildConfig(
+        source=config.news if news else config.source,
+        output_dir=str(folder / "corpora" / name),
+        generated=[str(folder / "generation" / "-".join(chain)) for chain in spec.chains],
+        text_column=None if news else config.text_column,
+        split=config.split,
+        source_language=config.language if news else config.source_language,
+        source_name=config.news_name if news else config.source_name,
+        license=config.license,
+    )
+
+
+def _encoder(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> dict[str, Any]:
+    fields = {
+        **config.simcse,
+        "model_name_or_path": _task_section(config, experiment.side)["model_name_or_path"],
+        "dataset_name": folder / "corpora" / experiment.corpus,
+        "dataset_config": "sentences",
+        "output_dir": folder / "encoders" / experiment.corpus,
+    }
+    _parse("simcse", [SimCSEScriptArguments, SimCSEConfig], fields)
+    return fields
+
+
+def _regressor(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> dict[str, Any]:
+    fields = {"seeds": config.seeds, **config.regression, **_task_section(config, experiment.side)}
+    if experiment.corpus is not None:
+        fields["model_name_or_path"] = folder / "encoders" / experiment.corpus
+    return {**fields, "output_dir": folder / "experiments" / experiment.name}
+
+
+def _parse(section: str, types: Sequence[type], fields: dict[str, Any]) -> tuple[Any, ...]:
+    """The dataclasses of a stage from a section of the recipe; an error names the section."""
+    try:
+        return RecipeParser(types, prog=section).parse(to_argv(fields))
+    except InputError as error:
+        raise InputError(f"in `{section}`: {error}") from error

@@ -1,0 +1,94 @@
+import shutil
+
+import pytest
+import torch
+from datasets import Dataset
+from simcse_runs import BATCH, configure, train
+from transformers import AutoModel, AutoTokenizer
+
+from hf_xling import SimCSETrainer
+from hf_xling.errors import InputError, XlingError
+
+
+@pytest.fixture(scope="module")
+def corpus(sentences):
+    return Dataset.from_dict({"anchor": sentences})
+
+
+def test_a_loss_that_is_no_number_ends_the_training(bert_folder, corpus, tmp_path):
+    encoder = AutoModel.from_pretrained(bert_folder)
+    with torch.no_grad():
+        encoder.encoder.layer[1].output.dense.weight[0, 0] = float("nan")
+    tokenizer = AutoTokenizer.from_pretrained(bert_folder)
+    trainer = SimCSETrainer(encoder, configure(tmp_path), corpus, processing_class=tokenizer)
+    with pytest.raises(XlingError, match=r"the loss is nan at step 1; a lower --learning_rate"):
+        trainer.train()
+
+
+def test_a_tokenizer_bigger_than_the_model_is_refused(bert_folder, corpus, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(bert_folder)
+    tokenizer.add_tokens(["zebra"])
+    with pytest.raises(InputError, match=r"the tokenizer has \d+ tokens, .* only \d+"):
+        SimCSETrainer(str(bert_folder), configure(tmp_path), corpus, processing_class=tokenizer)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "xlmr"])
+def test_texts_longer_than_the_positions_are_refused(request, corpus, tmp_path, architecture):
+    """XLM-R numbers its positions from 2: of its 34 only 32 are for tokens."""
+    checkpoint = request.getfixturevalue(f"{architecture}_folder")
+    long = Dataset.from_dict({"anchor": ["the dog " * 40] * BATCH})
+    train(checkpoint, long, tmp_path / "run", max_length=32, max_steps=1)
+    with pytest.raises(InputError, match=r"--max_length 33: .* has positions for 32 tokens"):
+        SimCSETrainer(str(checkpoint), configure(tmp_path, max_length=33), long)
+
+
+def test_a_corpus_smaller_than_a_batch_is_refused(bert_folder, corpus, tmp_path):
+    with pytest.raises(InputError, match="the corpus has 15 rows, fewer than one batch of 16"):
+        SimCSETrainer(str(bert_folder), configure(tmp_path), corpus.select(range(15)))
+    with pytest.raises(InputError, match=r"evaluation corpus has 5 rows, .* of 8 \(--per_device_eval_batch_size\)"):
+        SimCSETrainer(str(bert_folder), configure(tmp_path), corpus, corpus.select(range(5)))
+
+
+def test_a_corpus_without_anchors_is_refused(bert_folder, sentences, tmp_path):
+    with pytest.raises(InputError, match="train_dataset: has no column `anchor`; its columns are text"):
+        SimCSETrainer(str(bert_folder), configure(tmp_path), Dataset.from_dict({"text": sentences}))
+    with pytest.raises(InputError, match="eval_dataset: is empty"):
+        SimCSETrainer(
+            str(bert_folder),
+            configure(tmp_path),
+            Dataset.from_dict({"anchor": sentences}),
+            Dataset.from_dict({"anchor": []}),
+        )
+
+
+@pytest.mark.parametrize("damage", ["missing", "no weights", "half the weights", "other weights", "no tokenizer"])
+def test_a_checkpoint_that_is_none_is_refused(bert_folder, corpus, tmp_path, damage):
+    folder = tmp_path / "base"
+    if damage != "missing":
+        shutil.copytree(bert_folder, folder)
+    if damage == "no weights":
+        (folder / "model.safetensors").unlink()
+    if damage == "half the weights":
+        (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:5000])
+    if damage == "other weights":
+        (folder / "config.json").write_text((folder / "config.json").read_text().replace('_size": 64', '_size": 32'))
+    if damage == "no tokenizer":
+        for path in folder.glob("token*"):
+            path.unlink()
+    with pytest.raises(InputError, match="cannot be loaded as a checkpoint"):
+        SimCSETrainer(str(folder), configure(tmp_path / "run"), corpus)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": 0.0},
+        {"temperature": float("nan")},
+        {"per_device_train_batch_size": 1},
+        {"max_length": 2},
+        {"remove_unused_columns": True},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(tmp_path, fields):
+    with pytest.raises(InputError, match=f"--{next(iter(fields))}"):
+        configure(tmp_path, **fields)

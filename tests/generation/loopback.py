@@ -1,0 +1,84 @@
+"""A text-generation endpoint of the tests: it counts what it is asked and answers, or fails, as a test wants."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from aiohttp import web
+
+from hf_xling.generation.languages import LANGUAGES
+from hf_xling.generation.prompts import TASKS
+
+Answer = str | int | tuple[str, str]
+
+
+def source_in(prompt) -> str:
+    for template in TASKS.values():
+        for source_language in LANGUAGES.values():
+            for language in LANGUAGES.values():
+                source = template.source_of(prompt, source_language, language)
+                if source is not None:
+                    return source
+    raise AssertionError(f"no template made {prompt!r}")
+
+
+class LoopbackTGI:
+    """Answers each source by `answer(source)`: a text, a text and a finish reason, or the status of an error.
+
+    Attributes:
+        seen: how often each source was asked for.
+        bodies, headers: of the requests, in order.
+        info: what `/info` says.
+    """
+
+    def __init__(self, answer: Callable[[str], Answer], model_id: str = "org/model", model_sha: str | None = "abc123"):
+        self.answer, self.seen = answer, Counter()
+        self.bodies, self.headers = [], []
+        self.info = {"model_id": model_id, "model_sha": model_sha, "max_concurrent_requests": 8}
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/generate", self._generate)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/info", self._info)
+        return app
+
+    async def _info(self, request: web.Request) -> web.Response:
+        self.headers.append(dict(request.headers))
+        return web.json_response(self.info)
+
+    async def _answer(self, request: web.Request, field: str) -> tuple[str, str] | web.Response:
+        body = await request.json()
+        source = source_in(body[field])
+        self.bodies.append(body)
+        self.headers.append(dict(request.headers))
+        self.seen[source] += 1
+        answer = self.answer(source)
+        if isinstance(answer, int):
+            kind = {422: "validation", 429: "overloaded", 424: "generation"}.get(answer, "other")
+            return web.json_response({"error": f"bad luck with {source}", "error_type": kind}, status=answer)
+        return answer if isinstance(answer, tuple) else (answer, "eos_token")
+
+    async def _generate(self, request: web.Request) -> web.Response:
+        answer = await self._answer(request, "inputs")
+        if isinstance(answer, web.Response):
+            return answer
+        text, reason = answer
+        details = {
+            "finish_reason": reason,
+            "generated_tokens": len(text.split()),
+            "seed": 7,
+            "prefill": [],
+            "tokens": [],
+        }
+        return web.json_response({"generated_text": text, "details": details})
+
+    async def _chat(self, request: web.Request) -> web.Response:
+        answer = await self._answer(request, "messages")
+        if isinstance(answer, web.Response):
+            return answer
+        text, reason = answer
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
+        usage = {"prompt_tokens": 1, "completion_tokens": len(text.split()), "total_tokens": 2}
+        return web.json_response(
+            {"id": "", "created": 0, "model": "m", "system_fingerprint": "", "choices": [choice], "usage": usage}
+        )
