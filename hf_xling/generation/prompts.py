@@ -16,9 +16,10 @@ from hf_xling.generation.languages import Language
 
 # How a system and a user text become one string for a wire that takes raw text; the chat wire leaves that to the server
 FORMS = {
-    # LLaMA 3 instruct, https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3
+    # LLaMA 3 instruct, https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3; without its
+    # <|begin_of_text|>, which TGI's tokenizer puts before whatever it is given.
     "llama3": (
-        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{{ system }}<|eot_id|>"
+        "<|start_header_id|>system<|end_header_id|>\n\n{{ system }}<|eot_id|>"
         "<|start_header_id|>user<|end_header_id|>\n\n{{ instruction }}\n\n{{ source }}<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n"
     ),

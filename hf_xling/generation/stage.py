@@ -58,7 +58,8 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         EndpointError: the endpoint cannot be used; no rows have been written then.
     """
     sources = read_sources(config)
-    identity = {name: getattr(config, name) for name in ("input", "task", "language", "source_language", "text_column")}
+    names = ("input", "split", "text_column", "id_column", "task", "language", "source_language", "wire")
+    identity = {**{name: getattr(config, name) for name in names}, "parameters": _parameters(config)}
     folder = Path(config.output_dir)
     info, requests, completions = asyncio.run(_complete_all(config, sources, identity))
     accepted, rejected = _rows(config, info, sources, requests, completions)

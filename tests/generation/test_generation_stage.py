@@ -275,18 +275,25 @@ def test_a_grown_input_asks_for_what_is_new(world):
     assert [row["source_text"] for row in rows(out, "accepted")] == ["three", "two", "one"]
 
 
-def test_another_model_or_other_parameters_are_asked_again(world):
+def test_another_model_is_asked_again(world):
     world(["one"])
     assert world(["one"], server=LoopbackTGI(other_words, model_sha="other"))[2].seen == {"one": 1}
-    assert world(["one"], seed=1)[2].seen == {"one": 1}
     assert world(["one"])[2].seen == {}
 
 
-def test_another_run_in_the_folder_is_refused_with_the_field_named(world):
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"language": "ta"}, r"language was 'en', is now 'ta'"),
+        ({"seed": 1}, r"parameters\.seed was 0, is now 1"),
+        ({"temperature": 0.0}, r"parameters\.do_sample was True, is now False"),
+    ],
+)
+def test_another_run_in_the_folder_is_refused_with_the_field_named(world, change, named):
     _, out, _ = world(["one"])
     before = contents(out)
-    with pytest.raises(InputError, match=r"language was 'en', is now 'ta'"):
-        world(["one"], language="ta")
+    with pytest.raises(InputError, match=named):
+        world(["one"], **change)
     assert contents(out) == before
 
 

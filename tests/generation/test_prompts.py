@@ -14,7 +14,7 @@ EN, TA = LANGUAGES["en"], LANGUAGES["ta"]
 
 def test_the_forms_are_those_the_models_were_tuned_on():
     assert get_template("paraphrase").render("A dog runs.", EN, EN) == (
-        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
+        "<|start_header_id|>system<|end_header_id|>\n\n"
         "You rewrite English sentences. Answer with the rewritten sentence and nothing else.<|eot_id|>"
         "<|start_header_id|>user<|end_header_id|>\n\n"
         "Paraphrase this sentence in English. Keep its meaning; change its words and its structure.\n\n"

@@ -4,6 +4,8 @@ import csv
 
 from hf_xling.trainers import regression, simcse
 
+from hf_xling.runs import LOCK_FILE
+
 SCRIPTS = {"simcse": simcse, "regression": regression}
 
 
@@ -32,4 +34,4 @@ def read_predictions(folder):
 
 
 def snapshot(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != LOCK_FILE}
