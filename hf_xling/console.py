@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 
 from hf_xling.errors import XlingError, one_line
+
+DEBUG_VARIABLE = "HF_XLING_DEBUG"
 
 
 def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str] | None = None) -> int:
@@ -16,14 +19,16 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
     `argv` shows the traceback of a failure.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    debug = take_debug_flag(argv)
+    debug = take_debug_flag(argv) or os.environ.get(DEBUG_VARIABLE) == "1"
+    before = os.environ.get(DEBUG_VARIABLE, "")
+    os.environ[DEBUG_VARIABLE] = "1" if debug else before  # for the scripts that this command launches
     try:
         closing = main(argv)
         if closing:
             print(closing)
         return 0
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
         if debug:
@@ -34,6 +39,8 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
         hint = "" if debug else " (--debug shows the traceback)"
         print(f"error: {type(error).__name__}: {one_line(error)}{hint}", file=sys.stderr)
         return 1
+    finally:
+        os.environ[DEBUG_VARIABLE] = before
 
 
 def announce(line: str) -> None:

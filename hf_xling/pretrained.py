@@ -6,7 +6,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from hf_xling.errors import InputError
@@ -22,6 +22,12 @@ def load_pretrained(loader: Any, name: str, revision: str | None = None, **kwarg
         return loader.from_pretrained(name, revision=revision or "main", **kwargs)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: sizes that do not fit
         raise InputError(f"--model_name_or_path {name}: cannot be loaded as a checkpoint ({error})") from error
+
+
+def check_checkpoint(name: str, revision: str | None = None) -> None:
+    """An `InputError` if `name` holds no config and tokenizer; its weights are not read."""
+    load_pretrained(AutoConfig, name, revision)
+    load_tokenizer(name, revision)
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:

@@ -215,16 +215,30 @@ def given_fields(*configs: Any) -> dict[str, Any]:
     """
     given = {}
     for config in configs:
-        for spec in dataclasses.fields(config):
-            default = spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
-            value = getattr(config, spec.name)
-            if spec.init and value != default and not spec.name.startswith(_HARMLESS):
-                given[spec.name] = value
+        fields = [spec for spec in dataclasses.fields(config) if spec.init]
+        required = {
+            spec.name: getattr(config, spec.name)
+            for spec in fields
+            if spec.default is spec.default_factory is dataclasses.MISSING
+        }
+        if required:
+            defaults = {
+                spec.name: spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
+                for spec in fields
+            }
+        else:
+            # `TrainingArguments` fills in fields of its own accord; an instance with nothing given has them too.
+            defaults = vars(type(config)())
+        given |= {
+            spec.name: getattr(config, spec.name)
+            for spec in fields
+            if str(getattr(config, spec.name)) != str(defaults[spec.name]) and not spec.name.startswith(_HARMLESS)
+        }
     return given
 
 
 _HARMLESS = ("output_dir", "logging_", "log_", "report_to", "run_name", "disable_tqdm", "save_", "hub_", "push_to_hub",
-             "dataloader_num_workers", "project", "trackio", "local_rank", "debug")  # fmt: skip
+             "dataloader_num_workers", "project", "trackio", "local_rank", "debug", "do_")  # fmt: skip
 
 
 def to_argv(fields: Mapping[str, Any]) -> list[str]:

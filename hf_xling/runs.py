@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,14 +68,18 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def file_hash(path: str | Path) -> str:
-    """The SHA-256 of a file, or of the names and contents of the files in a folder, in hexadecimal."""
+    """The SHA-256 of a file, or of the names and contents of the files in a folder, in hexadecimal.
+
+    What a run keeps for itself in its folder (hidden files, `_run.*`, checkpoints to resume from) is left out.
+    """
     path = Path(path)
     if not path.is_dir():
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
-        if file.is_file():
+        own = any(part.startswith((".", "_run.", "checkpoint-")) for part in file.relative_to(path).parts)
+        if file.is_file() and not own:
             digest.update(f"{file.relative_to(path)}\0{file_hash(file)}\0".encode())
     return digest.hexdigest()
 
@@ -83,6 +87,27 @@ def file_hash(path: str | Path) -> str:
 def content_hash(source: str | Path | None) -> str | None:
     """`file_hash` of what lies at `source`; None for a dataset on the Hub, which its revision names."""
     return file_hash(source) if source is not None and Path(source).exists() else None
+
+
+def by_content(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """`fields` with the path in each field of `names` replaced by the hash of what lies there.
+
+    So the same files make the same run however their paths are spelled, and changed files make another. What is no
+    local path (a name on the Hub) stays.
+    """
+    found = {name: content_hash(fields.get(name)) for name in names}
+    return {**fields, **{name: f"sha256:{digest}" for name, digest in found.items() if digest is not None}}
+
+
+def is_finished(folder: str | Path, command: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether `folder` holds this very run, finished. Writes nothing.
+
+    Raises:
+        InputError: the folder holds another run, as for `claim`.
+    """
+    _refuse_other_run(Path(folder), command, _flat(json.loads(json.dumps(arguments, default=str))))
+    known = read_run(folder)
+    return known is not None and known["finished"]
 
 
 def claim(folder: str | Path, command: str, arguments: Mapping[str, Any]) -> bool:
@@ -123,8 +148,7 @@ def _refuse_other_run(folder: Path, command: str, arguments: Mapping[str, Any]) 
         before, now = (repr(given[name]) if name in given else "not given" for given in (known["arguments"], arguments))
         if before != now:
             raise InputError(
-                f"--output_dir {folder}: holds another run ({name} was {before}, is now {now}); "
-                "choose another folder, or delete this one"
+                f"--output_dir {folder}: holds another run ({name} was {before}, is now {now}); choose another folder"
             )
 
 
@@ -184,6 +208,13 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
     except ValueError as error:
         raise InputError(f"{folder}/{RUN_FILE}: is damaged ({error}); choose another folder") from error
     return run
+
+
+def reopen(folder: str | Path) -> None:
+    """Record that the run in `folder` is not finished: what it wrote is about to be replaced."""
+    run = read_run(folder)
+    assert run is not None, f"{folder} was not claimed"
+    write_json(Path(folder) / RUN_FILE, {**run, "finished": False})
 
 
 def finish(folder: str | Path, **facts: Any) -> None:

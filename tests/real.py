@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hf_xling.console import run_command
-from hf_xling.errors import InputError
+from hf_xling.errors import InputError, XlingError
 from hf_xling.experiments.runner import main as run_recipe
 from hf_xling.runs import written_aside
 from hf_xling.sample.encoder import make_encoder
@@ -108,7 +108,10 @@ def main(argv: Sequence[str]) -> str:
     serve = [*HF_XLING, "serve-replay", "--pairs", str(data / "pairs.jsonl"), "--port", "0"]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
         try:
-            url = next(word for word in server.stdout.readline().split() if word.startswith("http://"))
+            line = server.stdout.readline()  # empty if it failed; its own line about that stands above
+            url = next((word for word in line.split() if word.startswith("http://")), None)
+            if url is None:
+                raise XlingError("hf-xling serve-replay did not start")
             files = {"source": "english.txt", "news": "news_ta.txt"}
             files |= {f"{side}.model_name_or_path": "encoder" for side in ("source_task", "target_task")}
             for side, task in (("source_task", "sst"), ("target_task", "tweets")):

@@ -10,23 +10,21 @@ import sys
 from collections.abc import Sequence
 
 from hf_xling.console import run_command
-from hf_xling.recipes import RecipeParser, given_fields
+from hf_xling.recipes import RecipeParser
 
 
 def main(argv: Sequence[str]) -> str | None:
     """Parse, build, train, save; return the closing lines."""
-    from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
+    from hf_xling.regression.config import COMMAND, RegressionConfig, RegressionScriptArguments
 
-    parser = RecipeParser(
-        [RegressionScriptArguments, RegressionConfig], prog="trainers/regression.py", description=__doc__
-    )
+    parser = RecipeParser([RegressionScriptArguments, RegressionConfig], prog=COMMAND, description=__doc__)
     script, args = parser.parse(argv)
 
     from hf_xling.pretrained import quiet_transformers
     from hf_xling.regression.stage import train_seeds
 
     quiet_transformers()
-    return train_seeds(script, args, given_fields(script, args))
+    return train_seeds(script, args)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
+from hf_xling.recipes import given_fields
+from hf_xling.runs import by_content
+
+COMMAND = "trainers/simcse.py"
 
 
 @dataclass
@@ -17,8 +21,8 @@ class SimCSEConfig(TrainingArguments):
     Defaults that differ from transformers': `learning_rate` 5e-5 as in the paper (section 5.4; SimCSE takes 3e-5 for
     BERT-base), `per_device_train_batch_size` 64 as in SimCSE (the paper: about 500), `num_train_epochs` 1 as in SimCSE
     (the paper: 10 to 30), `dataloader_drop_last` True because the loss depends on the batch size,
-    `remove_unused_columns` False because the columns are texts, `logging_nan_inf_filter` False because it hides a NaN
-    loss, `report_to` none, `logging_steps` 10.
+    `remove_unused_columns` False because the columns are texts, `save_total_limit` 1, `logging_nan_inf_filter` False
+    because it hides a NaN loss, `report_to` none, `logging_steps` 10.
     """
 
     temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
@@ -37,6 +41,7 @@ class SimCSEConfig(TrainingArguments):
     remove_unused_columns: bool = field(default=False, metadata={"help": "must stay off: the columns are texts"})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "hide NaN losses from the log"})
     logging_steps: float = field(default=10, metadata={"help": "steps between two log lines"})
+    save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept, beside the best"})
     report_to: None | str | list[str] = field(
         default="none", metadata={"help": "trackers, such as trackio or tensorboard"}
     )
@@ -81,3 +86,8 @@ class SimCSEScriptArguments:
     def __post_init__(self) -> None:
         if (self.dataset_name is None) == (self.train_file is None):
             raise InputError("one of --dataset_name and --train_file is needed")
+
+
+def run_identity(script: SimCSEScriptArguments, args: SimCSEConfig) -> dict[str, Any]:
+    """What makes one training another: the fields that were given, with data and model by their content."""
+    return by_content(given_fields(script, args), ("dataset_name", "train_file", "model_name_or_path"))

@@ -37,7 +37,7 @@ class CorpusSpec:
         source_name: what the source is called, where the script is not told otherwise.
         with_source: whether the source sentences themselves are in it.
         chains: the chains of generation tasks that make its other rows, such as `("paraphrase", "translate")`; one
-            `--generated` run is wanted for each.
+            `--generated` run is wanted for each, and no other.
         source_language: of the source, where the script does not say otherwise.
     """
 
@@ -118,9 +118,16 @@ class LedgerCorpus(datasets.GeneratorBasedBuilder):
         return [datasets.SplitGenerator(name=datasets.Split.TRAIN)]
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Rows in the order of the source; a row's group is the place of its root sentence there."""
-        rows = self._sentences() if self.config.name == "sentences" else self._pairs()
-        yield from enumerate(rows)
+        """Rows in the order of the source; a row's group is the place of its root sentence there.
+
+        Two generations may come to one text (the translations of a sentence and of its paraphrase): it is kept once.
+        """
+        seen = set()
+        for row in self._sentences() if self.config.name == "sentences" else self._pairs():
+            key = (row["group"], row["anchor"], row.get("positive"))
+            if key not in seen:
+                yield len(seen), row
+                seen.add(key)
 
     def _sentences(self) -> Iterator[dict[str, Any]]:
         if self.spec.with_source:
@@ -147,18 +154,16 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
     """Build the corpus into `config.output_dir`; return the rows by config.
 
     Raises:
-        InputError: a source or run that cannot be used, a run that is missing or belongs to other sources, or an output
-            folder of another run.
+        InputError: a source or run that cannot be used, a run that is missing, not wanted or over other sources, or an
+            output folder of another run.
     """
     sentences = read_sentences(config.source, config.text_column, config.split)
-    generations = [read_generation(folder) for folder in config.generated]
-    _check_chains(spec, sentences, generations)
-    hashes = [runs.content_hash(config.source)] + [
-        runs.file_hash(Path(folder) / "accepted") for folder in config.generated
-    ]
-    if runs.claim(
-        config.output_dir, f"dataset_scripts/{spec.name}.py", {**vars(config), "output_dir": None, "hashes": hashes}
-    ):
+    generations = _by_chain(spec, sentences, [read_generation(folder) for folder in config.generated])
+    source_hash = runs.content_hash(config.source)
+    hashes = [runs.file_hash(Path(generation.folder) / "accepted") for generation in generations]
+    # What was read makes the corpus, wherever it lies; a dataset on the Hub is known by its name only.
+    identity = {**vars(config), "output_dir": None, "source": source_hash or config.source, "generated": hashes}
+    if runs.claim(config.output_dir, f"dataset_scripts/{spec.name}.py", identity):
         return runs.read_run(config.output_dir)["rows"]
     language = config.source_language or spec.source_language
     output = Path(config.output_dir)
@@ -171,38 +176,46 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
                 sentences,
                 generations,
                 config_name=name,
-                content_hash="-".join(map(str, hashes)),
+                content_hash="-".join([identity["source"], *hashes]),
                 cache_dir=cache,
             )
             builder.download_and_prepare()
             dataset = builder.as_dataset(split="train")
-            if len(dataset) == 0:
-                raise InputError(
-                    f"{spec.name}: config `{name}` would be empty: no generated row belongs to {config.source}"
-                )
             patterns[name] = _write_shards(dataset, output / name)
             rows[name], columns[name] = len(dataset), dataset.column_names
             del dataset
-    runs.write_text(
-        output / "README.md", _card(spec, config, language, sentences, generations, rows, columns, patterns, hashes[0])
-    )
+    card = _card(spec, config, language, sentences, generations, rows, columns, patterns, source_hash)
+    runs.write_text(output / "README.md", card)
     runs.finish(output, rows=rows)
     return rows
 
 
-def _check_chains(spec: CorpusSpec, sentences: Sentences, generations: Sequence[Generation]) -> None:
-    """Each chain of the corpus has its run, and each run has rows of this source."""
+def _by_chain(spec: CorpusSpec, sentences: Sentences, generations: Sequence[Generation]) -> list[Generation]:
+    """The run of each chain of the corpus, in the spec's order: one for each, over this source, and no other run."""
+    wanted = " and ".join(f"one for {_steps(chain)}" for chain in spec.chains) or "none"
     roots = set(sentences.texts)
+    found: dict[tuple[str, ...], Generation] = {}
     for generation in generations:
+        chain, name = tuple(generation.manifest["chain"]), f"--generated {generation.folder}"
+        if chain not in spec.chains or chain in found:
+            again = f" as {found[chain].folder} is" if chain in found else ""
+            raise InputError(f"{name}: is a run for {_steps(chain)}{again}; {spec.name} wants {wanted}")
         if not any(row["root_text"] in roots for row in generation.rows):
-            raise InputError(
-                f"--generated {generation.folder}: none of its rows was made from a sentence of the source"
-            )
-    found = {tuple(generation.manifest["chain"]) for generation in generations}
+            raise InputError(f"{name}: none of its rows was made from a sentence of the source")
+        found[chain] = generation
     for chain in spec.chains:
         if chain not in found:
-            steps = " and then ".join(chain)
-            raise InputError(f"--generated: {spec.name} wants a run of `hf-xling generate` for {steps}")
+            raise InputError(f"--generated: {spec.name} wants a run of `hf-xling generate` for {_steps(chain)}")
+    ordered = [found[chain] for chain in spec.chains]
+    translated = [generation for generation in ordered if "translate" in generation.manifest["chain"]]
+    if len({generation.manifest["language"] for generation in translated}) > 1:
+        languages = ", ".join(f"{generation.folder} in {generation.manifest['language']}" for generation in translated)
+        raise InputError(f"--generated: the translations of one corpus must be in one language; here {languages}")
+    return ordered
+
+
+def _steps(chain: Sequence[str]) -> str:
+    return " and then ".join(chain)
 
 
 def _write_shards(dataset: datasets.Dataset, folder: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet
 
+from hf_xling import runs
 from hf_xling.errors import InputError
 from hf_xling.tables import read_table
 
@@ -80,6 +81,9 @@ def read_generation(folder: str) -> Generation:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         if not isinstance(manifest, dict) or "chain" not in manifest:
             raise ValueError("a manifest of another kind")
+        run = runs.read_run(path)
+        if run is None or not run["finished"]:  # rows and a manifest are there too after an endpoint has died
+            raise ValueError("an unfinished run")
         table = pyarrow.parquet.read_table(path / "accepted")
     except (OSError, ValueError) as error:
         raise InputError(f"--generated {folder}: holds no finished run of `hf-xling generate`") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +16,10 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 
 from hf_xling.regression.metrics import load_rating_metric
-from hf_xling.runs import write_json, written_aside
+from hf_xling.regression.predictions import write_predictions
+from hf_xling.runs import write_json
 
+BASELINES = ("constant", "tfidf-ridge")
 ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
@@ -52,12 +53,6 @@ def run_baseline(name: str, train: Dataset, test: Dataset, folder: str | Path) -
     if name == "tfidf-ridge":
         results["alpha"] = estimator.best_params_["ridge__alpha"]
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
-    with (
-        written_aside(Path(folder) / "predictions.csv") as aside,
-        open(aside, "w", encoding="utf-8", newline="") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(["id", "label", "prediction"])
-        writer.writerows(zip(test["id"], test["label"], predictions, strict=True))
+    write_predictions(folder, test, predictions)
     write_json(Path(folder) / "all_results.json", results)
     return results

@@ -101,8 +101,6 @@ class ExperimentsConfig:
             raise InputError("--seeds: a seed stands twice")
         if self.jobs < 1:
             raise InputError(f"--jobs {self.jobs}: at least 1 is needed")
-        if not int(self.simcse.get("max_steps", 0)) > 0:
-            raise InputError("simcse.max_steps is needed: all experiments take the same number of optimiser steps")
         for side in ("source_task", "target_task"):
             if "model_name_or_path" not in getattr(self, side):
                 raise InputError(f"{side}.model_name_or_path is needed: the checkpoint that training starts from")

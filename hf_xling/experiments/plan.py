@@ -15,13 +15,23 @@ from hf_xling.corpora.builders import BuildConfig, CorpusSpec
 from hf_xling.corpora.sources import read_sentences
 from hf_xling.errors import InputError
 from hf_xling.experiments.grid import Experiment, ExperimentsConfig, paper_experiments
+from hf_xling.experiments.launch import config_file
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.stage import read_sources
+from hf_xling.pretrained import check_checkpoint
 from hf_xling.recipes import RecipeParser, to_argv
 from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 
 SIDES = ("source", "target")
+# Fields of the stages that the recipe as a whole decides; a section that gave them would be overruled.
+_DECIDED = {
+    "generate": {"input", "split", "text_column", "task", "language", "source_language", "endpoint", "output_dir"},
+    "simcse": {"model_name_or_path", "model_revision", "dataset_name", "dataset_config", "train_file", "output_dir"},
+    "regression": {"model_name_or_path", "dataset_name", "train_file", "test_file", "seeds", "seed", "output_dir"},
+    "source_task": {"seeds", "seed", "output_dir"},
+    "target_task": {"seeds", "seed", "output_dir"},
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ def make_plan(config: ExperimentsConfig) -> Plan:
         InputError: a section or file of the recipe cannot be used.
     """
     folder = Path(config.output_dir)
+    _check_sections(config)
     experiments = paper_experiments(config.source_language, config.language)
     plan = Plan(
         experiments=experiments,
@@ -62,7 +73,12 @@ def make_plan(config: ExperimentsConfig) -> Plan:
         regressors={e.name: _regressor(config, folder, e) for e in experiments},
     )
     read_sources(plan.generations["paraphrase"])
-    read_sentences(config.news)
+    read_sentences(config.news, split=config.split)
+    for side in SIDES:
+        section = _task_section(config, side)
+        check_checkpoint(section["model_name_or_path"], section.get("model_revision"))
+    if config.accelerate_config is not None:
+        config_file(config.accelerate_config)
     return plan
 
 
@@ -71,9 +87,18 @@ def language_of(config: ExperimentsConfig, side: str) -> str:
     return config.source_language if side == "source" else config.language
 
 
+def _check_sections(config: ExperimentsConfig) -> None:
+    for name, decided in _DECIDED.items():
+        for key in getattr(config, name):
+            if key in decided:
+                raise InputError(f"in `{name}`: `{key}` is decided by the recipe itself; leave it out there")
+            if key.endswith("token"):
+                raise InputError(f"in `{name}`: `{key}` would be written to disk; set HF_TOKEN in the environment")
+
+
 def _task(config: ExperimentsConfig, side: str) -> dict[str, Dataset]:
-    fields = {"seeds": config.seeds, **config.regression, **_task_section(config, side), "output_dir": "checked"}
-    script, _ = _parse(f"{side}_task and regression", [RegressionScriptArguments, RegressionConfig], fields)
+    fields = {**config.regression, **_task_section(config, side), "seeds": config.seeds, "output_dir": "checked"}
+    script, _ = parse_section(f"{side}_task and regression", [RegressionScriptArguments, RegressionConfig], fields)
     splits = load_splits(script)
     if "test" not in splits:
         raise InputError(f"{side}_task.test_file is needed: without a test set there is nothing to compare")
@@ -97,7 +122,7 @@ def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, GenerateC
     }
     common = {"source_language": config.source_language, **config.generate}
     return {
-        name: _parse("generate", [GenerateConfig], {**common, **fields, "output_dir": folder / name})[0]
+        name: parse_section("generate", [GenerateConfig], {**common, **fields, "output_dir": folder / name})[0]
         for name, fields in runs.items()
     }
 
@@ -125,18 +150,20 @@ def _encoder(config: ExperimentsConfig, folder: Path, experiment: Experiment) ->
         "dataset_config": "sentences",
         "output_dir": folder / "encoders" / experiment.corpus,
     }
-    _parse("simcse", [SimCSEScriptArguments, SimCSEConfig], fields)
+    _, args = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig], fields)
+    if args.max_steps <= 0:
+        raise InputError("simcse.max_steps is needed: all experiments take the same number of optimiser steps")
     return fields
 
 
 def _regressor(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> dict[str, Any]:
-    fields = {"seeds": config.seeds, **config.regression, **_task_section(config, experiment.side)}
+    fields = {**config.regression, **_task_section(config, experiment.side), "seeds": config.seeds}
     if experiment.corpus is not None:
         fields["model_name_or_path"] = folder / "encoders" / experiment.corpus
     return {**fields, "output_dir": folder / "experiments" / experiment.name}
 
 
-def _parse(section: str, types: Sequence[type], fields: dict[str, Any]) -> tuple[Any, ...]:
+def parse_section(section: str, types: Sequence[type], fields: dict[str, Any]) -> tuple[Any, ...]:
     """The dataclasses of a stage from a section of the recipe; an error names the section."""
     try:
         return RecipeParser(types, prog=section).parse(to_argv(fields))

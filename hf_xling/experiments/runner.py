@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -10,21 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from tqdm import tqdm
 
 from hf_xling import runs
+from hf_xling.contrastive import config as simcse
+from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.corpora.builders import build
-from hf_xling.experiments.baselines import make_baselines, run_baseline
+from hf_xling.experiments.baselines import BASELINES, run_baseline
 from hf_xling.experiments.grid import ExperimentsConfig
 from hf_xling.experiments.launch import launch
-from hf_xling.experiments.plan import SIDES, Plan, language_of, make_plan
+from hf_xling.experiments.plan import SIDES, Plan, language_of, make_plan, parse_section
 from hf_xling.experiments.report import results_table, write_report
-from hf_xling.generation.stage import GenerateConfig, generate
+from hf_xling.generation import stage as generation
+from hf_xling.generation.config import GenerateConfig
+from hf_xling.generation.endpoint import EndpointClient
 from hf_xling.recipes import RecipeParser, to_argv
-
-# Endings of the recipe's fields that change no result.
-_NO_MATTER = ("output_dir", "endpoint", "jobs")
+from hf_xling.regression import config as regression
+from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ def run_experiments(config: ExperimentsConfig) -> list[dict[str, Any]]:
     """
     folder = Path(config.output_dir)
     plan = make_plan(config)
-    identity = {name: value for name, value in vars(config).items() if not name.endswith(_NO_MATTER)}
-    runs.claim(folder, "hf-xling experiments", identity)
-    train = partial(_launch_once, config)
+    _check_endpoints(plan)
+    # What else makes a run another is in the identity of each of its steps.
+    runs.claim(folder, "hf-xling experiments", {"languages": [config.source_language, config.language]})
+    train = partial(_train_once, config)
     phases = [
         (1, [Step(f"generate {name}", partial(_generate_once, stage)) for name, stage in plan.generations.items()]),
         (1, [Step(f"corpus {name}", partial(build, *parts)) for name, parts in plan.corpora.items()]),
@@ -61,7 +65,7 @@ def run_experiments(config: ExperimentsConfig) -> list[dict[str, Any]]:
     with tqdm(total=sum(len(steps) for _, steps in phases), desc="experiments", unit="step") as progress:
         for jobs, steps in phases:
             _run_steps(steps, jobs, progress)
-    rows = [*_experiment_rows(config, plan), *_baseline_rows(config, plan)]
+    rows = [*_experiment_rows(config, plan), *_baseline_rows(config)]
     runs.write_text(folder / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     runs.finish(folder)
     return rows
@@ -70,9 +74,13 @@ def run_experiments(config: ExperimentsConfig) -> list[dict[str, Any]]:
 def _run_steps(steps: Sequence[Step], jobs: int, progress: tqdm) -> None:
     """Run `steps`, `jobs` at a time; after a failure start no more, and raise it when those under way have ended."""
 
+    under_way: list[str] = []
+
     def run(step: Step) -> None:
-        progress.set_postfix_str(step.name)
+        under_way.append(step.name)
+        progress.set_postfix_str(", ".join(under_way))
         step.run()
+        under_way.remove(step.name)
         progress.update()
 
     if jobs == 1:  # in this thread, where Ctrl-C reaches it
@@ -89,35 +97,53 @@ def _run_steps(steps: Sequence[Step], jobs: int, progress: tqdm) -> None:
 
 
 def _generate_once(stage: GenerateConfig) -> None:
-    run = runs.read_run(stage.output_dir)
-    if run is None or not run["finished"]:
-        generate(stage)
+    if not _is_generated(stage):
+        generation.generate(stage)
 
 
-def _launch_once(config: ExperimentsConfig, script: str, fields: dict[str, Any]) -> None:
-    output = Path(fields["output_dir"])
-    run = runs.read_run(output)
-    if run is None or not run["finished"]:
-        log = Path(config.output_dir) / "logs" / f"{output.parent.name}-{output.name}.log"
-        # The bars of several trainings would overwrite each other.
-        bars = {"disable_tqdm": True} if config.jobs > 1 else {}
-        launch(script, to_argv({**fields, **bars}), config.accelerate_config, log)
+def _check_endpoints(plan: Plan) -> None:
+    """An `EndpointError` if an endpoint that is still needed is down: better now than after hours of another's work."""
+
+    async def ask(stage: GenerateConfig) -> None:
+        async with EndpointClient(stage.endpoint, stage.wire, stage.timeout) as client:
+            await client.info()
+
+    stages = [stage for stage in plan.generations.values() if not _is_generated(stage)]
+    for stage in {stage.endpoint: stage for stage in stages}.values():
+        asyncio.run(ask(stage))
+
+
+def _is_generated(stage: GenerateConfig) -> bool:
+    return runs.is_finished(stage.output_dir, generation.COMMAND, generation.run_identity(stage))
+
+
+def _train_once(config: ExperimentsConfig, script: str, fields: dict[str, Any]) -> None:
+    """Launch a training, unless it is finished; what is finished with other data or settings is refused."""
+    if script == "simcse":
+        arguments, args = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig], fields)
+        done = runs.is_finished(args.output_dir, simcse.COMMAND, simcse.run_identity(arguments, args))
+    else:
+        arguments, args = parse_section("regression", [RegressionScriptArguments, RegressionConfig], fields)
+        done = regression.is_trained(arguments, args)
+    if done:
+        return
+    output = Path(args.output_dir)
+    log = Path(config.output_dir) / "logs" / f"{output.parent.name}-{output.name}.log"
+    # The bars of several trainings would overwrite each other.
+    bars = {"disable_tqdm": True} if config.jobs > 1 else {}
+    launch(script, to_argv({**fields, **bars}), config.accelerate_config, log)
 
 
 def _baseline_steps(config: ExperimentsConfig, plan: Plan) -> list[Step]:
     return [
         Step(
             f"{name} {language_of(config, side)}",
-            partial(_baseline_once, name, plan.tasks[side], _baseline_folder(config, name, side)),
+            partial(run_baseline, name, plan.tasks[side]["train"], plan.tasks[side]["test"], folder),
         )
         for side in SIDES
-        for name in make_baselines(2)
+        for name in BASELINES
+        for folder in [_baseline_folder(config, name, side)]
     ]
-
-
-def _baseline_once(name: str, splits: dict[str, Dataset], folder: Path) -> None:
-    if not (folder / "all_results.json").exists():
-        run_baseline(name, splits["train"], splits["test"], folder)
 
 
 def _baseline_folder(config: ExperimentsConfig, name: str, side: str) -> Path:
@@ -139,7 +165,7 @@ def _experiment_rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, An
                     "experiment": experiment.name,
                     "kind": "experiment",
                     "seed": seed,
-                    **_measured(config, plan, experiment.side, run_folder),
+                    **_measured(config, experiment.side, run_folder),
                     "log": str(log.relative_to(folder)),
                     "encoder_log": encoder_log and str(encoder_log.relative_to(folder)),
                     "paper_mse": experiment.paper_mse,
@@ -148,31 +174,31 @@ def _experiment_rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, An
     return rows
 
 
-def _baseline_rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, Any]]:
+def _baseline_rows(config: ExperimentsConfig) -> list[dict[str, Any]]:
     return [
         {
             "run_id": f"{name}/{language_of(config, side)}",
             "experiment": name,
             "kind": "baseline",
             "seed": None,
-            **_measured(config, plan, side, _baseline_folder(config, name, side)),
+            **_measured(config, side, _baseline_folder(config, name, side)),
             "log": None,
             "encoder_log": None,
             "paper_mse": None,
         }
         for side in SIDES
-        for name in make_baselines(2)
+        for name in BASELINES
     ]
 
 
-def _measured(config: ExperimentsConfig, plan: Plan, side: str, run_folder: Path) -> dict[str, Any]:
+def _measured(config: ExperimentsConfig, side: str, run_folder: Path) -> dict[str, Any]:
     """What a run was measured on, and the numbers of its own `all_results.json`."""
     results = json.loads((run_folder / "all_results.json").read_text(encoding="utf-8"))
     task = config.source_task if side == "source" else config.target_task
     return {
         "language": language_of(config, side),
         "task": Path(task.get("test_file") or task["dataset_name"]).name,
-        **{f"n_{split}": len(plan.tasks[side].get(split, ())) for split in ("train", "validation", "test")},
+        **{f"n_{split}": results.get(f"n_{split}", 0) for split in ("train", "validation", "test")},
         **{name: value for name, value in results.items() if name.startswith("test_")},
         "predictions": str((run_folder / "predictions.csv").relative_to(config.output_dir)),
         "started": results["started"],

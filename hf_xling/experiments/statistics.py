@@ -16,10 +16,10 @@ from typing import Any, NoReturn, get_args, get_type_hints
 import numpy
 
 from hf_xling.errors import InputError
+from hf_xling.regression.metrics import METRICS
 from hf_xling.tables import read_table
 
 RESULTS_FILE = "results.jsonl"
-METRICS = ("mse", "rmse", "mae", "pearson", "spearman")
 KINDS = ("experiment", "baseline")
 LANGUAGE = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")  # it becomes part of file names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
@@ -18,6 +19,8 @@ Wire = Literal["generate", "chat"]
 
 # The statuses after which the same request may well succeed: overloaded, restarting, a failed forward pass.
 RETRY_STATUSES = frozenset({408, 424, 429, 500, 502, 503, 504})
+# Hugging Face's own hosts: the only ones that a user's token is for.
+TOKEN_HOSTS = re.compile(r"(.+\.)?huggingface\.co|.+\.huggingface\.cloud|.+\.hf\.space")
 
 
 class RequestError(Exception):
@@ -39,6 +42,10 @@ class EndpointInfo:
 
 class EndpointClient:
     """A client for one endpoint. Use it as an asynchronous context manager.
+
+    The user's Hugging Face token (`HF_TOKEN`, or that of `hf auth login`) is sent over https to Hugging Face's own
+    hosts, those of Inference Endpoints and Spaces among them, and to no other endpoint. A name and password in the URL
+    are the user's word for that endpoint, and are sent.
 
     Args:
         url: base URL (`http://127.0.0.1:8080`), without `/generate` or `/v1`.
@@ -99,7 +106,8 @@ class EndpointClient:
         # The library's own factory refuses every call under HF_HUB_OFFLINE=1, loopback too; an endpoint is not the Hub.
         httpx = _httpx()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        return httpx.AsyncClient(timeout=self.timeout, limits=limits, transport=self._transport)
+        hooks = {"request": [_keep_token]}
+        return httpx.AsyncClient(timeout=self.timeout, limits=limits, transport=self._transport, event_hooks=hooks)
 
     async def _generate(self, request: Request) -> Completion:
         # `POST /` answers a list and may echo the prompt, so the path is always named.
@@ -119,6 +127,13 @@ class EndpointClient:
         choice = answer.choices[0]
         tokens = answer.usage.completion_tokens if answer.usage else None
         return Completion(choice.message.content, choice.finish_reason, tokens, request.parameters.get("seed"))
+
+
+async def _keep_token(request: Any) -> None:
+    """Take the user's token off `request` unless it is for its host: the library puts it on every request."""
+    token = request.headers.get("Authorization", "").startswith("Bearer ")
+    if token and not (request.url.scheme == "https" and TOKEN_HOSTS.fullmatch(request.url.host)):
+        del request.headers["Authorization"]
 
 
 def _request_error(error: Exception) -> RequestError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +29,12 @@ from hf_xling.generation.window import run_window
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import Table, read_table
 
+COMMAND = "hf-xling generate"
 ROWS_PER_PART = 100_000
-# The statuses that a text can bring about by itself; where all texts fail by another one, it is the endpoint's doing.
-ERRORS_OF_TEXTS = ("400", "413", "422")
+# The statuses that a text can bring about by itself (424: TGI failed on it); any other error is the endpoint's doing.
+ERRORS_OF_TEXTS = ("400", "413", "422", "424")
+# The share of texts that the endpoint may leave unanswered in a finished run.
+MOST_UNANSWERED = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,16 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
 
     Raises:
         InputError: the input cannot be used, or the output folder holds another run.
-        EndpointError: the endpoint cannot be used; no rows have been written then.
+        EndpointError: the endpoint cannot be used, and no rows have been written; or it left more than
+            `MOST_UNANSWERED` of the texts without an answer, and the rows are those of an unfinished run.
     """
     sources = read_sources(config)
-    names = ("input", "split", "text_column", "id_column", "task", "language", "source_language", "wire")
-    identity = {**{name: getattr(config, name) for name in names}, "parameters": _parameters(config)}
     folder = Path(config.output_dir)
-    info, requests, completions = asyncio.run(_complete_all(config, sources, identity))
+    info, requests, completions = asyncio.run(_complete_all(config, sources))
+    failure = _failure(config, completions)
+    if failure is not None and not any(map(_answered, completions.values())):
+        raise failure
+    runs.reopen(folder)  # the folder may hold a finished run over fewer texts, whose rows these replace
     accepted, rejected = _rows(config, info, sources, requests, completions)
     _write_parts(folder / "accepted", accepted, ROW_SCHEMA)
     _write_parts(folder / "rejected", rejected, REJECTED_SCHEMA)
@@ -85,6 +92,8 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         "generated_tokens": sum(completion.generated_tokens or 0 for completion in completions.values()),
     }
     runs.write_json(folder / "manifest.json", manifest)
+    if failure is not None:
+        raise failure
     runs.finish(folder)
     return manifest
 
@@ -100,11 +109,12 @@ def read_sources(config: GenerateConfig) -> list[Source]:
     for name, row in product(columns, range(len(table))):
         if not isinstance(columns[name][row], str | None):
             raise InputError(f"{table.where(row)}, column `{name}`: {columns[name][row]!r} is no text")
-    id_column = config.id_column or ("id" if "root_text" in table.columns else None)
-    ids = _ids(table, id_column) if id_column else [str(n + 1) for n in range(len(table))]
     # Rows of another run carry their lineage: what this run reads as `text` was made there from `source_text`.
-    parents = table.columns.get("source_text", [None] * len(table))
-    roots = table.columns.get("root_text", [None] * len(table))
+    lineage = table.columns if "root_text" in table.columns else {}
+    id_column = config.id_column or ("id" if lineage else None)
+    ids = _ids(table, id_column) if id_column else [str(n + 1) for n in range(len(table))]
+    parents = lineage.get("source_text", [None] * len(table))
+    roots = lineage.get("root_text", [None] * len(table))
     several = len(columns) > 1
     return [
         Source(
@@ -165,15 +175,23 @@ def _requests(config: GenerateConfig, sources: Sequence[Source], info: EndpointI
     }
 
 
+def run_identity(config: GenerateConfig) -> dict[str, Any]:
+    """What makes a run another one; where its input lies is told from its output, so that both can move together."""
+    names = ("split", "text_column", "id_column", "task", "language", "source_language", "wire")
+    path = Path(config.input)
+    place = os.path.relpath(path.resolve(), Path(config.output_dir).resolve()) if path.exists() else config.input
+    return {"input": place, **{name: getattr(config, name) for name in names}, "parameters": _parameters(config)}
+
+
 async def _complete_all(
-    config: GenerateConfig, sources: Sequence[Source], identity: dict[str, Any]
+    config: GenerateConfig, sources: Sequence[Source]
 ) -> tuple[EndpointInfo, dict[str, Request], dict[str, Completion]]:
     """Fill the ledger; return what is served, the request of each distinct text, and its completion."""
     stop = get_template(config.task).stop
     async with EndpointClient(config.endpoint, config.wire, config.timeout) as client:
         info = await client.info()
         # Only now, with the input read and the endpoint up, is anything written.
-        runs.claim(config.output_dir, "hf-xling generate", identity)
+        runs.claim(config.output_dir, COMMAND, run_identity(config))
         requests = _requests(config, sources, info)
         with Ledger(Path(config.output_dir) / "ledger") as ledger:
             known = {text: ledger.get(request.key) for text, request in requests.items()}
@@ -188,10 +206,24 @@ async def _complete_all(
                 size = config.max_in_flight or min(info.max_concurrent_requests or 100, 100)
                 await run_window(missing, lambda request: client.complete(request, stop), record, size)
             completions = {text: ledger.get(request.key) for text, request in requests.items()}
-    errors = {completion.error for completion in completions.values()}
-    if errors and all(error and not error.startswith(ERRORS_OF_TEXTS) for error in errors):
-        raise EndpointError(f"--endpoint {config.endpoint}: answered none of {len(requests):,} texts ({min(errors)})")
     return info, requests, completions
+
+
+def _answered(completion: Completion) -> bool:
+    """Whether the endpoint did its part: it gave a text, or an error that the text brought about."""
+    return completion.error is None or completion.error.startswith(ERRORS_OF_TEXTS)
+
+
+def _failure(config: GenerateConfig, completions: dict[str, Completion]) -> EndpointError | None:
+    """What is wrong with a run of which too many texts stayed unanswered."""
+    reasons = Counter(completion.error for completion in completions.values() if not _answered(completion))
+    if reasons.total() <= MOST_UNANSWERED * len(completions):
+        return None
+    ((commonest, _),) = reasons.most_common(1)
+    return EndpointError(
+        f"--endpoint {config.endpoint}: {reasons.total():,} of {len(completions):,} texts are unanswered, most often "
+        f"because of `{commonest}`; the same command asks for them again"
+    )
 
 
 def _rows(

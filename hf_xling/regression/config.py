@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
+from hf_xling.recipes import given_fields
+from hf_xling.runs import by_content, is_finished
+
+COMMAND = "trainers/regression.py"
 
 
 @dataclass
@@ -51,6 +57,8 @@ class RegressionConfig(TrainingArguments):
     _argument_group_name = "regression"
 
     def __post_init__(self) -> None:
+        if "no" in (str(self.eval_strategy), str(self.save_strategy)):
+            self.load_best_model_at_end = False  # there is no best one to end with
         super().__post_init__()
         if self.device.type == "cpu":
             self.dataloader_pin_memory = False  # torch warns of it at every start
@@ -112,3 +120,27 @@ class RegressionScriptArguments:
                 raise InputError(f"--label_map: `{name}` stands twice")
             values[name] = number
         return values
+
+
+def run_identity(script: RegressionScriptArguments, args: RegressionConfig) -> dict[str, Any]:
+    """What makes one training another: the fields that were given, with data and model by their content.
+
+    Which seeds stand beside each other in a folder makes no difference to any of them.
+    """
+    paths = ("dataset_name", "train_file", "validation_file", "test_file", "model_name_or_path")
+    fields = by_content(given_fields(script, args), paths)
+    return {name: value for name, value in fields.items() if name != "seeds"}
+
+
+def seed_folders(script: RegressionScriptArguments, args: RegressionConfig) -> dict[int, Path]:
+    """The folder of each training: `seed-N` of the output folder, or that itself where no `--seeds` are given."""
+    parent = Path(args.output_dir)
+    return {seed: parent / f"seed-{seed}" for seed in script.seeds} if script.seeds else {args.seed: parent}
+
+
+def is_trained(script: RegressionScriptArguments, args: RegressionConfig) -> bool:
+    """Whether all trainings of a launch are finished; an `InputError` where a folder holds another run."""
+    identity = run_identity(script, args)
+    return all(
+        is_finished(folder, COMMAND, {**identity, "seed": seed}) for seed, folder in seed_folders(script, args).items()
+    )

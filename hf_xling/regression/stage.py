@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import csv
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Mapping
@@ -12,47 +12,55 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 
-from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
+from hf_xling.pretrained import check_checkpoint
+from hf_xling.regression.config import (
+    COMMAND,
+    RegressionConfig,
+    RegressionScriptArguments,
+    run_identity,
+    seed_folders,
+)
 from hf_xling.regression.data import load_splits
 from hf_xling.regression.metrics import METRICS
+from hf_xling.regression.predictions import write_predictions
 from hf_xling.regression.trainer import RegressionTrainer
-from hf_xling.runs import claim, content_hash, finish, last_checkpoint, write_json, written_aside
+from hf_xling.runs import claim, finish, last_checkpoint, write_json
 
 RESULTS_FILE = "all_results.json"
 
 
-def train_seeds(script: RegressionScriptArguments, args: RegressionConfig, identity: Mapping[str, Any]) -> str | None:
+def train_seeds(script: RegressionScriptArguments, args: RegressionConfig) -> str | None:
     """Train and test once a seed; return the closing lines (None on the other processes of a launch).
 
-    With `--seeds` each training has a folder `seed-N` and the parent folder holds the means; with one `--seed` the
-    output folder is that of the training itself. Seeds that are finished are not trained again.
+    With `--seeds` each training has a folder `seed-N`, without the checkpoints that it could have been resumed from,
+    and the parent folder holds the means; with one `--seed` the output folder is that of the training itself. Seeds
+    that are finished are not trained again.
     """
     splits = load_splits(script)
-    hashes = {
-        name: content_hash(getattr(script, name))
-        for name in ("dataset_name", "train_file", "validation_file", "test_file", "model_name_or_path")
-    }
-    parent = Path(args.output_dir)
-    if claim(parent, "trainers/regression.py", {**identity, "hashes": hashes}):
-        return f"{parent}: this run is already finished" if args.should_save else None
-    folders = {seed: parent / f"seed-{seed}" for seed in script.seeds} if script.seeds else {args.seed: parent}
+    check_checkpoint(script.model_name_or_path, script.model_revision)
+    identity, folders, parent = run_identity(script, args), seed_folders(script, args), Path(args.output_dir)
+    if script.seeds:
+        claim(parent, COMMAND, identity)
+    trained = False
     for seed, folder in folders.items():
-        if folder != parent and claim(folder, "trainers/regression.py", {**identity, "hashes": hashes, "seed": seed}):
+        if claim(folder, COMMAND, {**identity, "seed": seed}):
             continue
+        trained = True
         _train(script, _args_for(args, folder, seed), splits)
-        if folder != parent and args.should_save:
+        if args.should_save:
             finish(folder)
+            for checkpoint in folder.glob("checkpoint-*") if script.seeds else ():
+                shutil.rmtree(checkpoint)
     if not args.should_save:
         return None
     results = {seed: json.loads((folder / RESULTS_FILE).read_text("utf-8")) for seed, folder in folders.items()}
     if script.seeds:
         write_json(parent / RESULTS_FILE, _summary(results))
-    finish(parent)
+        finish(parent)
     lines = [f"seed {seed}: {_in_words(result)} → {folders[seed]}" for seed, result in results.items()]
-    return "\n".join(lines)
+    return "\n".join(lines if trained else [f"{parent}: this run is already finished", *lines])
 
 
 def _args_for(args: RegressionConfig, folder: Path, seed: int) -> RegressionConfig:
@@ -71,29 +79,22 @@ def _train(script: RegressionScriptArguments, args: RegressionConfig, splits: Ma
         splits.get("validation"),
         model_revision=script.model_revision,
     )
-    outcome = trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
+    trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
     trainer.save_model()
     trainer.save_state()
     trainer.create_model_card()
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in splits.items()}
-    results |= {"train_loss": outcome.training_loss, "steps": outcome.global_step, "seed": args.seed}
+    results |= {"steps": trainer.state.global_step, "seed": args.seed}
     if "test" in splits:
         prediction = trainer.predict(splits["test"])
         results |= {f"test_{name}": prediction.metrics[f"test_{name}"] for name in METRICS}
         if args.should_save:
-            _write_predictions(Path(args.output_dir), splits["test"], torch.tensor(prediction.predictions).squeeze(-1))
+            write_predictions(args.output_dir, splits["test"], prediction.predictions.squeeze(-1).tolist())
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
     if args.should_save:
         write_json(Path(args.output_dir) / RESULTS_FILE, results)
     if args.push_to_hub:
         trainer.push_to_hub()
-
-
-def _write_predictions(folder: Path, dataset: Dataset, predictions: torch.Tensor) -> None:
-    with written_aside(folder / "predictions.csv") as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["id", "label", "prediction"])
-        writer.writerows(zip(dataset["id"], dataset["label"], predictions.tolist(), strict=True))
 
 
 def _summary(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

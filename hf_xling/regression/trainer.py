@@ -76,10 +76,12 @@ class RegressionTrainer(Trainer):
         if eval_dataset is None and args.eval_strategy != "no":
             args.eval_strategy, args.load_best_model_at_end = "no", False
         self.base = name
+        length = max_length(model, processing_class, args.max_length)
+        processing_class.model_max_length = length  # so that a plain pipeline cuts texts where training did
         super().__init__(
             model=model,
             args=args,
-            data_collator=RegressionCollator(processing_class, max_length(model, processing_class, args.max_length)),
+            data_collator=RegressionCollator(processing_class, length),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,

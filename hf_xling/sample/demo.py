@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> str:
     (config,) = RecipeParser([DemoConfig], prog="hf-xling demo", description=__doc__).parse(argv)
     folder = Path(config.output_dir)
     claim(folder, "hf-xling demo", {})
-    # The demo's checkpoints and datasets are folders; a Hub that is out of reach must not be asked for them.
+    # For the trainings: their checkpoints and datasets are folders, and no Hub out of reach must be asked for them.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # The matrices are so small that a second thread gains nothing, and waits for the first on a busy machine.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

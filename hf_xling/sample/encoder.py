@@ -5,7 +5,6 @@ steps of SimCSE (batch 64, learning rate 5e-4) the loss is still at 0.6 to 0.7 o
 the regressions do as well. A short masked-language-model warm-up (300 steps, 15 s) made neither better.
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,13 +69,9 @@ def make_encoder(
         initializer_range=initializer_range,
         vocab_size=len(tokenizer),
     )
-    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
-        model.save_pretrained(aside)
-        tokenizer.save_pretrained(aside)
-        Path(aside, "README.md").write_text(card, encoding="utf-8")
-        # config.json comes last: where it stands, the checkpoint is whole.
-        for path in sorted(Path(aside).iterdir(), key=lambda path: (path.name == "config.json", path.name)):
-            path.replace(folder / path.name)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int) -> BertTokenizerFast:

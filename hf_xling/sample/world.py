@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import unicodedata
 from collections.abc import Iterable
 from io import StringIO
@@ -69,7 +68,4 @@ def _csv(reviews: list[Review]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes aside and renames, so that a file is there whole or not at all."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    aside.write_bytes(unicodedata.normalize("NFC", text).encode("utf-8"))
-    aside.replace(path)
+    path.write_bytes(unicodedata.normalize("NFC", text).encode("utf-8"))

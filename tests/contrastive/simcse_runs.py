@@ -14,6 +14,7 @@ def configure(folder, **fields) -> SimCSEConfig:
         "learning_rate": 1e-3,
         "max_length": 16,
         "save_strategy": "no",
+        "save_total_limit": None,
         "logging_steps": 1,
         "disable_tqdm": True,
         "use_cpu": True,

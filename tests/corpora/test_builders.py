@@ -161,12 +161,41 @@ def test_the_same_facts_build_the_same_bytes(script, corpus, tmp_path):
             assert (one / name).read_bytes() == (two / name).read_bytes()
 
 
+def test_a_text_that_two_generations_come_to_stands_once_in_its_group(corpus, stage_1, tmp_path):
+    first = TRANSLATIONS["A dog runs."]
+    same = copy_of(
+        stage_1 / "paraphrase-translate",
+        tmp_path / "same",
+        lambda row: {"text": first if row["root_text"] == "A dog runs." else row["text"]},
+    )
+    folder = corpus("snli_tamil_paraphrased", same, "translate")
+    sentences, pairs = load(folder, "sentences"), load(folder, "pairs")
+    assert [row["anchor"] for row in sentences if row["group"] == 0] == [first]
+    assert [row["positive"] for row in pairs if row["group"] == 0] == [first]
+    assert len(sentences) == len(pairs) == 6  # one less than all
+    # An equal text of another group is another row.
+    other = copy_of(stage_1 / "paraphrase-translate", tmp_path / "other", lambda row: {"text": first})
+    groups = [row["group"] for row in load(corpus("snli_tamil_paraphrased", "translate", other, output=tmp_path / "o"),
+                                           "sentences") if row["anchor"] == first]  # fmt: skip
+    assert groups == [0, 2, 3]
+
+
+def test_a_paraphrase_that_is_its_source_is_no_second_row(corpus, stage_1, tmp_path):
+    copied = copy_of(
+        stage_1 / "paraphrase", tmp_path / "copied", lambda row: {"text": row["root_text"] or row["source_text"]}
+    )
+    rows = load(corpus("snli_paraphrased", copied), "sentences")
+    assert [(row["anchor"], row["task"]) for row in rows] == [(text, "source") for text in SENTENCES]
+
+
 # Content, not cache
 
 
-def rewritten(stage_1, folder: Path, change) -> Path:
-    """A copy of the paraphrase run in which `change` has been made to each accepted row."""
-    shutil.copytree(stage_1 / "paraphrase", folder)
+def copy_of(run: Path, folder: Path, change=lambda row: {}, **facts) -> Path:
+    """A copy of `run` in which `change` has been made to each accepted row, and `facts` to the manifest."""
+    shutil.copytree(run, folder)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **facts}))
     (part,) = (folder / "accepted").iterdir()
     table = pyarrow.parquet.read_table(part)
     rows = [{**row, **change(row)} for row in table.to_pylist()]
@@ -177,7 +206,7 @@ def rewritten(stage_1, folder: Path, change) -> Path:
 def test_changed_rows_give_a_new_dataset_and_never_the_cached_one(corpus, stage_1, tmp_path):
     output = corpus("snli_paraphrased", "paraphrase")
     before = load(output, "pairs")
-    changed = rewritten(stage_1, tmp_path / "changed", lambda row: {"text": row["text"] + "!"})
+    changed = copy_of(stage_1 / "paraphrase", tmp_path / "changed", lambda row: {"text": row["text"] + "!"})
     other = corpus("snli_paraphrased", changed, output=tmp_path / "other")
     assert [row["positive"] for row in load(other, "pairs")] == [row["positive"] + "!" for row in before]
     shutil.rmtree(output)
@@ -186,7 +215,9 @@ def test_changed_rows_give_a_new_dataset_and_never_the_cached_one(corpus, stage_
 
 
 def test_stage_3_reads_what_lies_in_the_folder_and_not_what_lay_in_another_of_its_name(corpus, stage_1, tmp_path):
-    changed = rewritten(stage_1, tmp_path / "run", lambda row: {"text": row["text"].swapcase()})  # of the same size
+    changed = copy_of(
+        stage_1 / "paraphrase", tmp_path / "run", lambda row: {"text": row["text"].swapcase()}
+    )  # of the same size
     one = corpus("snli_paraphrased", "paraphrase", output=tmp_path / "one" / "snli")
     two = corpus("snli_paraphrased", changed, output=tmp_path / "two" / "snli")
     for read in (lambda folder: read_table(folder, "pairs").columns["positive"],
@@ -206,16 +237,31 @@ def test_stage_3_reads_what_lies_in_the_folder_and_not_what_lay_in_another_of_it
 
 
 def test_a_finished_corpus_is_not_built_again_and_a_changed_one_is_refused(corpus, stage_1, tmp_path):
-    run = rewritten(stage_1, tmp_path / "run", lambda row: {})
+    run = copy_of(stage_1 / "paraphrase", tmp_path / "run")
     output = corpus("snli_paraphrased", run)
     before = file_hash(output)
     corpus("snli_paraphrased", run)
     assert file_hash(output) == before
     shutil.rmtree(run)
-    rewritten(stage_1, run, lambda row: {"text": "other"})
-    with pytest.raises(InputError, match=r"holds another run .hashes was"):
+    copy_of(stage_1 / "paraphrase", run, lambda row: {"text": "other"})
+    with pytest.raises(InputError, match=r"holds another run .generated was"):
         corpus("snli_paraphrased", run)
     assert file_hash(output) == before
+
+
+def test_a_finished_corpus_is_the_same_wherever_its_facts_lie_and_in_whatever_order(
+    corpus, stage_1, tmp_path, monkeypatch
+):
+    runs = ("translate", "paraphrase-translate")
+    output = corpus("snli_tamil_paraphrased", *runs)
+    before = file_hash(output)
+    shutil.copytree(stage_1, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    corpus("snli_tamil_paraphrased", *(Path(run) for run in reversed(runs)), source="./nli.jsonl")
+    assert file_hash(output) == before
+    Path("nli.jsonl").write_text('{"premise": "A dog runs.", "hypothesis": null}\n')
+    with pytest.raises(InputError, match=r"holds another run .source was"):
+        corpus("snli_tamil_paraphrased", *runs, source="./nli.jsonl")
 
 
 # Refusals
@@ -225,10 +271,44 @@ def test_a_chain_without_its_run_is_named(corpus, tmp_path):
     with pytest.raises(InputError, match="wants a run of `hf-xling generate` for paraphrase and then translate"):
         corpus("snli_tamil_paraphrased", "translate")
     with pytest.raises(InputError, match="snli_tamil wants a run of `hf-xling generate` for translate"):
-        corpus("snli_tamil", "paraphrase-translate")
+        corpus("snli_tamil")
     with pytest.raises(InputError, match="for paraphrase"):
         corpus("snli_paraphrased")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "given", "said"),
+    [
+        ("snli_sentences", ["paraphrase"], "paraphrase: is a run for paraphrase; snli_sentences wants none"),
+        ("snli_tamil", ["translate", "paraphrase"], "paraphrase: is a run for paraphrase; snli_tamil wants one for tr"),
+        ("snli_tamil", ["paraphrase-translate"], "is a run for paraphrase and then translate; snli_tamil wants one fo"),
+        ("snli_tamil", ["translate", "translate"], "is a run for translate as .*/translate is; snli_tamil wants one f"),
+        (
+            "snli_tamil_paraphrased",
+            ["translate", "paraphrase-translate", "paraphrase"],
+            "is a run for paraphrase; .* wants one for translate and one for paraphrase and then translate",
+        ),
+    ],
+)
+def test_a_run_that_the_corpus_has_no_place_for_is_named(corpus, tmp_path, script, given, said):
+    with pytest.raises(InputError, match=f"--generated .*{said}"):
+        corpus(script, *given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_translations_into_two_languages_are_no_corpus(corpus, stage_1, tmp_path):
+    other = copy_of(stage_1 / "paraphrase-translate", tmp_path / "other", language="si")
+    with pytest.raises(InputError, match=r"must be in one language; here .*/translate in ta, .*/other in si"):
+        corpus("snli_tamil_paraphrased", "translate", other)
+
+
+def test_a_run_whose_endpoint_died_is_no_finished_run(corpus, stage_1, tmp_path):
+    run = copy_of(stage_1 / "paraphrase", tmp_path / "run")
+    record = json.loads((run / "_run.json").read_text("utf-8"))
+    (run / "_run.json").write_text(json.dumps({**record, "finished": False}))
+    with pytest.raises(InputError, match=f"--generated {run}: holds no finished run"):
+        corpus("snli_paraphrased", run)
 
 
 def test_a_run_over_another_source_is_named(corpus, stage_1, tmp_path):
@@ -305,7 +385,7 @@ HOSTILE = "x|y</td><script>alert(1)</script>[z](http://evil.example)`\n# owned\n
 
 
 def test_hostile_names_are_inert_in_the_card(corpus, stage_1, tmp_path):
-    run = rewritten(stage_1, tmp_path / "run", lambda row: {"model_id": HOSTILE})
+    run = copy_of(stage_1 / "paraphrase", tmp_path / "run", lambda row: {"model_id": HOSTILE})
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     manifest |= {"model_id": HOSTILE, "model_sha": HOSTILE, "prompt_id": HOSTILE, "reasons": {HOSTILE: 3}}
     manifest["prompt"] |= {"system": HOSTILE, "instruction": "``` " + HOSTILE}

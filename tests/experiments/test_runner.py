@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hf_xling.errors import InputError, XlingError
+from hf_xling.errors import EndpointError, InputError, XlingError
 from hf_xling.experiments.grid import ExperimentsConfig, paper_experiments
 from hf_xling.experiments.plan import make_plan
 from hf_xling.experiments.runner import Step, _run_steps, main, run_experiments
@@ -109,6 +109,12 @@ def test_plan_gives_every_encoder_the_same_steps_and_its_own_corpus(world: Path,
         ({"simcse.max_steps": "0"}, ("simcse.max_steps",)),
         ({"generate.temperature": "-1"}, ("in `generate`", "--temperature")),
         ({"jobs": "0"}, ("--jobs 0",)),
+        ({"simcse.max_steps": "abc"}, ("in `simcse`", "--max_steps", "abc")),
+        ({"simcse.dataset_config": "pairs"}, ("in `simcse`", "`dataset_config`", "decided")),
+        ({"regression.seeds": "7"}, ("in `regression`", "`seeds`", "decided")),
+        ({"regression.hub_token": "hf_secret"}, ("in `regression`", "`hub_token`", "HF_TOKEN")),
+        ({"target_task.model_name_or_path": "gone/model"}, ("--model_name_or_path gone/model",)),
+        ({"accelerate_config": "gone.yaml"}, ("--accelerate_config gone.yaml",)),
     ],
 )
 def test_what_cannot_work_is_said_before_any_work(
@@ -118,6 +124,14 @@ def test_what_cannot_work_is_said_before_any_work(
         run_experiments(parse(recipe(world, tmp_path / "run", **change)))
     for part in parts:
         assert part in str(error.value)
+    assert "hf_secret" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_endpoint_that_is_down_is_said_before_any_work(world: Path, tmp_path: Path) -> None:
+    with serving(make_app(read_recording(world / "pairs.jsonl"))) as url, pytest.raises(EndpointError) as error:
+        run_experiments(parse(recipe(world, tmp_path / "run", url, translate_endpoint="http://127.0.0.1:9")))
+    assert "http://127.0.0.1:9" in str(error.value)
     assert not (tmp_path / "run").exists()
 
 
@@ -161,7 +175,9 @@ def saved_models(folder: Path) -> dict[Path, int]:
 
 
 @pytest.mark.slow
-def test_a_whole_run_its_resume_and_another_in_its_folder(world: Path, tmp_path: Path) -> None:
+def test_a_whole_run_its_resume_and_another_in_its_folder(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "run"
     with serving(make_app(read_recording(world / "pairs.jsonl"))) as url:
         closing = main(recipe(world, folder, url, jobs="2"))
@@ -173,13 +189,25 @@ def test_a_whole_run_its_resume_and_another_in_its_folder(world: Path, tmp_path:
         assert row["test_mse"] == own["test_mse"]
     assert all(name in closing for name in NAMES) and str(folder / "report" / "index.html") in closing
 
-    # Again, with the endpoint gone and one result lost: only that is made again.
+    # Again, with the endpoint gone and other spellings of the paths: nothing is trained.
     before = saved_models(folder)
-    lost = folder / "baselines" / "constant-ta" / "all_results.json"
-    lost.unlink()
-    main(recipe(world, folder))
-    assert lost.exists()
+    monkeypatch.chdir(world)
+    again = [token.replace(f"{world}/", "") for token in recipe(world, folder)]
+    assert main(again) == closing
     assert saved_models(folder) == before and len(before) == 12
 
-    with pytest.raises(InputError, match=r"regression\.num_train_epochs was '1', is now '2'"):
+    # A seed more is trained beside the others.
+    main([*recipe(world, folder), "--seeds", "1", "2", "--jobs", "2"])
+    now = saved_models(folder)
+    assert len(now) == 12 + 7 and {path: now[path] for path in before} == before
+
+    with pytest.raises(
+        InputError, match=r"en-direct/seed-1: holds another run \(num_train_epochs was 1.0, is now 2.0\)"
+    ):
         main(recipe(world, folder, **{"regression.num_train_epochs": "2"}))
+    train = world / "reviews_en_train.csv"
+    kept = train.read_text(encoding="utf-8")
+    train.write_text(kept + "a new text,1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"en-direct/seed-1: holds another run \(train_file was 'sha256:"):
+        main(recipe(world, folder))
+    train.write_text(kept, encoding="utf-8")

