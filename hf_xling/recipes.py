@@ -215,30 +215,21 @@ def given_fields(*configs: Any) -> dict[str, Any]:
     """
     given = {}
     for config in configs:
-        fields = [spec for spec in dataclasses.fields(config) if spec.init]
-        required = {
-            spec.name: getattr(config, spec.name)
-            for spec in fields
-            if spec.default is spec.default_factory is dataclasses.MISSING
-        }
-        if required:
-            defaults = {
-                spec.name: spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
-                for spec in fields
-            }
-        else:
-            # `TrainingArguments` fills in fields of its own accord; an instance with nothing given has them too.
-            defaults = vars(type(config)())
-        given |= {
-            spec.name: getattr(config, spec.name)
-            for spec in fields
-            if str(getattr(config, spec.name)) != str(defaults[spec.name]) and not spec.name.startswith(_HARMLESS)
-        }
+        for spec in dataclasses.fields(config):
+            # Not compared with a second instance: `TrainingArguments` takes over the state of a distributed launch.
+            default = spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
+            value = getattr(config, spec.name)
+            if spec.init and value != default and not spec.name.startswith(_HARMLESS):
+                given[spec.name] = value
     return given
 
 
-_HARMLESS = ("output_dir", "logging_", "log_", "report_to", "run_name", "disable_tqdm", "save_", "hub_", "push_to_hub",
-             "dataloader_num_workers", "project", "trackio", "local_rank", "debug", "do_")  # fmt: skip
+# Beginnings of fields that change no result, or that `TrainingArguments` fills in of its own accord.
+_HARMLESS = (
+    *("output_dir", "logging_", "log_", "report_to", "run_name", "disable_tqdm", "save_", "hub_", "push_to_hub"),
+    *("dataloader_num_workers", "dataloader_pin_memory", "project", "trackio", "local_rank", "debug", "do_"),
+    *("accelerator_config", "activation_checkpointing", "gradient_checkpointing"),
+)
 
 
 def to_argv(fields: Mapping[str, Any]) -> list[str]:
