@@ -75,7 +75,7 @@ def make_plan(config: ExperimentsConfig) -> Plan:
     read_sources(plan.generations["paraphrase"])
     read_sentences(config.news, split=config.split)
     for side in SIDES:
-        section = _task_section(config, side)
+        section = task_section(config, side)
         check_checkpoint(section["model_name_or_path"], section.get("model_revision"))
     if config.accelerate_config is not None:
         config_file(config.accelerate_config)
@@ -97,7 +97,7 @@ def _check_sections(config: ExperimentsConfig) -> None:
 
 
 def _task(config: ExperimentsConfig, side: str) -> dict[str, Dataset]:
-    fields = {**config.regression, **_task_section(config, side), "seeds": config.seeds, "output_dir": "checked"}
+    fields = {**config.regression, **task_section(config, side), "seeds": config.seeds, "output_dir": "checked"}
     script, _ = parse_section(f"{side}_task and regression", [RegressionScriptArguments, RegressionConfig], fields)
     splits = load_splits(script)
     if "test" not in splits:
@@ -105,7 +105,8 @@ def _task(config: ExperimentsConfig, side: str) -> dict[str, Dataset]:
     return splits
 
 
-def _task_section(config: ExperimentsConfig, side: str) -> dict[str, Any]:
+def task_section(config: ExperimentsConfig, side: str) -> dict[str, Any]:
+    """The section of the recipe that tells the task of a side."""
     return config.source_task if side == "source" else config.target_task
 
 
@@ -143,9 +144,12 @@ def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusS
 
 
 def _encoder(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> dict[str, Any]:
+    task = task_section(config, experiment.side)
     fields = {
         **config.simcse,
-        "model_name_or_path": _task_section(config, experiment.side)["model_name_or_path"],
+        # All arms of a language start from the same weights.
+        "model_name_or_path": task["model_name_or_path"],
+        "model_revision": task.get("model_revision"),
         "dataset_name": folder / "corpora" / experiment.corpus,
         "dataset_config": "sentences",
         "output_dir": folder / "encoders" / experiment.corpus,
@@ -157,9 +161,9 @@ def _encoder(config: ExperimentsConfig, folder: Path, experiment: Experiment) ->
 
 
 def _regressor(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> dict[str, Any]:
-    fields = {**config.regression, **_task_section(config, experiment.side), "seeds": config.seeds}
+    fields = {**config.regression, **task_section(config, experiment.side), "seeds": config.seeds}
     if experiment.corpus is not None:
-        fields["model_name_or_path"] = folder / "encoders" / experiment.corpus
+        fields |= {"model_name_or_path": folder / "encoders" / experiment.corpus, "model_revision": None}
     return {**fields, "output_dir": folder / "experiments" / experiment.name}
 
 

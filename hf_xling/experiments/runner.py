@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from tqdm import tqdm
 
 from hf_xling import runs
@@ -20,7 +21,7 @@ from hf_xling.corpora.builders import build
 from hf_xling.experiments.baselines import BASELINES, run_baseline
 from hf_xling.experiments.grid import ExperimentsConfig
 from hf_xling.experiments.launch import launch
-from hf_xling.experiments.plan import SIDES, Plan, language_of, make_plan, parse_section
+from hf_xling.experiments.plan import SIDES, Plan, language_of, make_plan, parse_section, task_section
 from hf_xling.experiments.report import results_table, write_report
 from hf_xling.generation import stage as generation
 from hf_xling.generation.config import GenerateConfig
@@ -138,12 +139,21 @@ def _baseline_steps(config: ExperimentsConfig, plan: Plan) -> list[Step]:
     return [
         Step(
             f"{name} {language_of(config, side)}",
-            partial(run_baseline, name, plan.tasks[side]["train"], plan.tasks[side]["test"], folder),
+            partial(
+                _baseline_once, name, plan.tasks[side], task_section(config, side), _baseline_folder(config, name, side)
+            ),
         )
         for side in SIDES
         for name in BASELINES
-        for folder in [_baseline_folder(config, name, side)]
     ]
+
+
+def _baseline_once(name: str, splits: dict[str, Dataset], task: dict[str, Any], folder: Path) -> None:
+    files = ("dataset_name", "train_file", "test_file")
+    given = {field: task.get(field) for field in (*files, "dataset_config", "text_column", "label_column", "label_map")}
+    if not runs.claim(folder, f"baseline {name}", runs.by_content(given, files)):
+        run_baseline(name, splits["train"], splits["test"], folder)
+        runs.finish(folder)
 
 
 def _baseline_folder(config: ExperimentsConfig, name: str, side: str) -> Path:
@@ -194,7 +204,7 @@ def _baseline_rows(config: ExperimentsConfig) -> list[dict[str, Any]]:
 def _measured(config: ExperimentsConfig, side: str, run_folder: Path) -> dict[str, Any]:
     """What a run was measured on, and the numbers of its own `all_results.json`."""
     results = json.loads((run_folder / "all_results.json").read_text(encoding="utf-8"))
-    task = config.source_task if side == "source" else config.target_task
+    task = task_section(config, side)
     return {
         "language": language_of(config, side),
         "task": Path(task.get("test_file") or task["dataset_name"]).name,

@@ -98,6 +98,13 @@ def test_plan_gives_every_encoder_the_same_steps_and_its_own_corpus(world: Path,
     assert not (tmp_path / "run").exists()
 
 
+def test_all_arms_of_a_language_start_from_the_same_revision(world: Path, tmp_path: Path) -> None:
+    plan = make_plan(parse(recipe(world, tmp_path / "run", **{"target_task.model_revision": "v2"})))
+    assert plan.regressors["ta-direct"]["model_revision"] == plan.encoders["tamil_murasu"]["model_revision"] == "v2"
+    assert plan.regressors["ta-simcse-murasu"]["model_revision"] is None  # an encoder of this run
+    assert plan.encoders["snli_sentences"]["model_revision"] is None
+
+
 @pytest.mark.parametrize(
     "change, parts",
     [
@@ -191,10 +198,12 @@ def test_a_whole_run_its_resume_and_another_in_its_folder(
 
     # Again, with the endpoint gone and other spellings of the paths: nothing is trained.
     before = saved_models(folder)
+    fitted = {path: path.stat().st_mtime_ns for path in folder.glob("baselines/*/all_results.json")}
     monkeypatch.chdir(world)
     again = [token.replace(f"{world}/", "") for token in recipe(world, folder)]
     assert main(again) == closing
     assert saved_models(folder) == before and len(before) == 12
+    assert {path: path.stat().st_mtime_ns for path in fitted} == fitted and len(fitted) == 4
 
     # A seed more is trained beside the others.
     main([*recipe(world, folder), "--seeds", "1", "2", "--jobs", "2"])
