@@ -27,8 +27,8 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
         if closing:
             print(closing)
         return 0
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print("interrupted" + (f": {one_line(error)}" if str(error) else ""), file=sys.stderr)
         return 130
     except Exception as error:
         if debug:
@@ -46,6 +46,11 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
 def announce(line: str) -> None:
     """Print `line` at once, for a command that has something to say before it ends."""
     print(line, flush=True)
+
+
+def note(text: str) -> None:
+    """Print `text` on stderr at once, beside the progress of a command."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def take_debug_flag(argv: list[str]) -> bool:

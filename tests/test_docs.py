@@ -1,4 +1,4 @@
-"""Every command of the README, run as it stands there; only endpoints, models and files are put in its place."""
+"""Every command of the docs, run as it stands there; only endpoints, models and files are put in its place."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SHORTER = {
 }
 
 
-def commands() -> list[str]:
-    """The commands of the README's bash blocks, continued lines joined."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+def commands(text: str = README) -> list[str]:
+    """The commands of the bash blocks of `text`, continued lines joined."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
@@ -42,7 +42,7 @@ def test_the_two_commands_come_first() -> None:
 
 
 def test_linked_files_exist() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "CHANGELOG.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/generation.md"):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
             assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
 

@@ -62,11 +62,11 @@ class ExperimentsConfig:
 
     source: str = field(metadata={"help": "corpus in the source language: a file, a dataset folder or a Hub id"})
     news: str = field(metadata={"help": "corpus in the target language, as people wrote it (the paper: Tamil Murasu)"})
-    endpoint: str = field(metadata={"help": "base URL of the text-generation endpoint"})
+    endpoint: list[str] = field(metadata={"help": "base URL of the text-generation endpoint; or several of one model"})
     output_dir: str = field(
         metadata={"help": "gets everything: generation/, corpora/, encoders/, experiments/, report/"}
     )
-    translate_endpoint: str | None = field(
+    translate_endpoint: list[str] | None = field(
         default=None, metadata={"help": "endpoint of the translating model; default: --endpoint serves both"}
     )
     language: str = field(default="ta", metadata={"help": "target language"})

@@ -17,7 +17,8 @@ from hf_xling.errors import InputError
 from hf_xling.experiments.grid import Experiment, ExperimentsConfig, paper_experiments
 from hf_xling.experiments.launch import config_file
 from hf_xling.generation.config import GenerateConfig
-from hf_xling.generation.stage import read_sources
+from hf_xling.generation.filters import FilterConfig
+from hf_xling.generation.sources import read_sources
 from hf_xling.pretrained import check_checkpoint
 from hf_xling.recipes import RecipeParser, to_argv
 from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
@@ -49,7 +50,7 @@ class Plan:
 
     experiments: list[Experiment]
     tasks: dict[str, dict[str, Dataset]]
-    generations: dict[str, GenerateConfig]
+    generations: dict[str, tuple[GenerateConfig, FilterConfig]]
     corpora: dict[str, tuple[CorpusSpec, BuildConfig]]
     encoders: dict[str, dict[str, Any]]
     regressors: dict[str, dict[str, Any]]
@@ -72,7 +73,7 @@ def make_plan(config: ExperimentsConfig) -> Plan:
         encoders={e.corpus: _encoder(config, folder, e) for e in experiments if e.corpus},
         regressors={e.name: _regressor(config, folder, e) for e in experiments},
     )
-    read_sources(plan.generations["paraphrase"])
+    read_sources(plan.generations["paraphrase"][0])
     read_sentences(config.news, split=config.split)
     for side in SIDES:
         section = task_section(config, side)
@@ -110,7 +111,7 @@ def task_section(config: ExperimentsConfig, side: str) -> dict[str, Any]:
     return config.source_task if side == "source" else config.target_task
 
 
-def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, GenerateConfig]:
+def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, tuple[GenerateConfig, FilterConfig]]:
     source = {"input": config.source, "text_column": config.text_column, "split": config.split}
     chained = {"input": folder / "paraphrase" / "accepted"}
     paraphrase = {"task": "paraphrase", "language": config.source_language, "endpoint": config.endpoint}
@@ -123,7 +124,9 @@ def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, GenerateC
     }
     common = {"source_language": config.source_language, **config.generate}
     return {
-        name: parse_section("generate", [GenerateConfig], {**common, **fields, "output_dir": folder / name})[0]
+        name: parse_section(
+            "generate", [GenerateConfig, FilterConfig], {**common, **fields, "output_dir": folder / name}
+        )
         for name, fields in runs.items()
     }
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,8 @@ from hf_xling.experiments.plan import SIDES, Plan, language_of, make_plan, parse
 from hf_xling.experiments.report import results_table, write_report
 from hf_xling.generation import stage as generation
 from hf_xling.generation.config import GenerateConfig
-from hf_xling.generation.endpoint import EndpointClient
+from hf_xling.generation.filling import connect
+from hf_xling.generation.filters import FilterConfig
 from hf_xling.recipes import RecipeParser, to_argv
 from hf_xling.regression import config as regression
 from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
@@ -57,7 +59,7 @@ def run_experiments(config: ExperimentsConfig) -> list[dict[str, Any]]:
     runs.claim(folder, "hf-xling experiments", {"languages": [config.source_language, config.language]})
     train = partial(_train_once, config)
     phases = [
-        (1, [Step(f"generate {name}", partial(_generate_once, stage)) for name, stage in plan.generations.items()]),
+        (1, [Step(f"generate {name}", partial(_generate_once, *stage)) for name, stage in plan.generations.items()]),
         (1, [Step(f"corpus {name}", partial(build, *parts)) for name, parts in plan.corpora.items()]),
         (config.jobs, [Step(f"encoder {name}", partial(train, "simcse", f)) for name, f in plan.encoders.items()]),
         (config.jobs, [Step(name, partial(train, "regression", fields)) for name, fields in plan.regressors.items()]),
@@ -97,25 +99,21 @@ def _run_steps(steps: Sequence[Step], jobs: int, progress: tqdm) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-def _generate_once(stage: GenerateConfig) -> None:
-    if not _is_generated(stage):
-        generation.generate(stage)
+def _generate_once(stage: GenerateConfig, filters: FilterConfig) -> None:
+    if not generation.is_generated(stage, filters):
+        generation.generate(stage, filters)
 
 
 def _check_endpoints(plan: Plan) -> None:
     """An `EndpointError` if an endpoint that is still needed is down: better now than after hours of another's work."""
 
     async def ask(stage: GenerateConfig) -> None:
-        async with EndpointClient(stage.endpoint, stage.wire, stage.timeout) as client:
-            await client.info()
+        async with AsyncExitStack() as connections:
+            await connect(stage, stage.endpoint, connections)
 
-    stages = [stage for stage in plan.generations.values() if not _is_generated(stage)]
-    for stage in {stage.endpoint: stage for stage in stages}.values():
+    stages = [stage for stage, filters in plan.generations.values() if not generation.is_generated(stage, filters)]
+    for stage in {tuple(stage.endpoint): stage for stage in stages if stage.endpoint}.values():
         asyncio.run(ask(stage))
-
-
-def _is_generated(stage: GenerateConfig) -> bool:
-    return runs.is_finished(stage.output_dir, generation.COMMAND, generation.run_identity(stage))
 
 
 def _train_once(config: ExperimentsConfig, script: str, fields: dict[str, Any]) -> None:

@@ -1,65 +1,238 @@
-"""Filters: each answer gets scores and, where it is unfit for a corpus, the reason. Rejected rows are kept as data."""
+"""Filters: each answer gets scores and, where it is unfit for a corpus, the reasons. Rejected rows are kept as data."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
+import pyarrow
+
+from hf_xling.errors import InputError
+from hf_xling.generation.chatter import Preambles, refuses
 from hf_xling.generation.languages import Language
 from hf_xling.generation.records import Completion
+from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition
 
-MIN_SCRIPT_SHARE = 0.5
+# So many characters more or less are no fault ("Hi" → "Hello there", "Thank you very much" → "நன்றி").
+LENGTH_SLACK = 20
+# What is left of a long text in a summary.
+MIN_SUMMARY = 10
+
+# The columns of the scores, in order; `filters.Judge` describes them.
+SCORES = [
+    pyarrow.field("script_share", pyarrow.float32()),
+    pyarrow.field("length_ratio", pyarrow.float32()),
+    pyarrow.field("copy", pyarrow.float32()),
+    pyarrow.field("prompt_echo", pyarrow.float32()),
+    pyarrow.field("repetition", pyarrow.float32()),
+    pyarrow.field("numerals_kept", pyarrow.float32()),
+    pyarrow.field("refusal", pyarrow.bool_()),
+    pyarrow.field("preamble", pyarrow.string()),
+    pyarrow.field("similarity", pyarrow.float32()),
+]
+_UNSCORED: Mapping[str, Any] = MappingProxyType({score.name: None for score in SCORES})
 
 
-@dataclass(frozen=True)
+@dataclass
+class FilterConfig:
+    """The thresholds of the filters. An answer at a threshold passes; 0 and 1 switch a filter of shares off."""
+
+    min_script_share: float = field(
+        default=0.5, metadata={"help": "least share of an answer's letters in the script of its language"}
+    )
+    min_length_ratio: float = field(
+        default=0.4, metadata={"help": "least length of an answer, relative to its source and the languages"}
+    )
+    max_length_ratio: float = field(default=2.5, metadata={"help": "greatest length of an answer, likewise"})
+    max_copy: float = field(default=0.95, metadata={"help": "greatest likeness of an answer to its source"})
+    max_prompt_echo: float = field(
+        default=0.3, metadata={"help": "greatest share of a sentence of the prompt that an answer may say again"}
+    )
+    max_repetition: float = field(
+        default=0.3, metadata={"help": "greatest share of an answer that repeats what stands before it"}
+    )
+    min_numerals_kept: float = field(
+        default=1.0, metadata={"help": "least share of the source's numerals that an answer has too"}
+    )
+    similarity_model: str | None = field(
+        default=None,
+        metadata={"help": "sentence-transformers model, folder or Hub id, that compares answers with their sources"},
+    )
+    min_similarity: float = field(default=0.5, metadata={"help": "least cosine of an answer and its source there"})
+
+    _argument_group_name = "filters"
+
+    def __post_init__(self) -> None:
+        shares = ("min_script_share", "max_copy", "max_prompt_echo", "max_repetition", "min_numerals_kept")
+        for name in (*shares, "min_similarity"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"--{name} {getattr(self, name)}: a number from 0 to 1 is needed")
+        for name in ("min_length_ratio", "max_length_ratio"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"--{name} {getattr(self, name)}: a number above 0 is needed")
+        if not self.min_length_ratio < self.max_length_ratio:
+            raise InputError(
+                f"--min_length_ratio {self.min_length_ratio}: must be below --max_length_ratio {self.max_length_ratio}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the filters say of one answer.
 
     Attributes:
-        script_share: share of the answer's letters in the script of its language; None without an answer.
-        length_ratio: characters of the answer to those of the source; None without an answer.
-        reason: why the answer is rejected; None if it is accepted.
+        text: the answer as it is kept: without a preamble; None after a failure.
+        scores: by the names of `SCORES`, None where there is nothing to score.
+        failed: the names of all filters that the answer fails, the most telling one first; () if it is accepted.
     """
 
-    script_share: float | None = None
-    length_ratio: float | None = None
-    reason: str | None = None
+    text: str | None
+    scores: Mapping[str, Any]
+    failed: tuple[str, ...]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the answer is rejected; None if it is accepted."""
+        return self.failed[0] if self.failed else None
 
 
-def judge(source: str, completion: Completion, language: Language) -> Verdict:
-    """Score the answer to `source` and name the first thing that is wrong with it.
+class Judge:
+    """Scores the answers of a run and names all that is wrong with each.
 
-    Reasons: `endpoint: …` (the request failed), `empty` (no letter and no digit), `truncated` (cut at the token limit),
-    `copy` (the source again), `wrong_script` (less than half of its letters belong to `language`).
+    | reason | score | an answer fails with |
+    | --- | --- | --- |
+    | `endpoint: …` | | no text: the request failed |
+    | `empty` | | no letter and no digit |
+    | `refusal` | `refusal` | words that decline the task, which the source does not say itself |
+    | `prompt_echo` | `prompt_echo` | more of the prompt than `max_prompt_echo` (`scores.PromptEcho`) |
+    | `repetition` | `repetition` | more loops than `max_repetition`, those of its source taken off |
+    | `truncated` | | its end cut off at the token limit |
+    | `preamble` | `preamble`: what was stripped | a preamble and nothing behind it (`chatter.Preambles`) |
+    | `copy` | `copy` | more likeness to its source than `max_copy`; by task: `scores.copy` |
+    | `wrong_script` | `script_share` | fewer letters of its language's script than `min_script_share` |
+    | `length` | `length_ratio` | a length outside of `min_length_ratio` and `max_length_ratio` |
+    | `numerals` | `numerals_kept` | fewer of the source's numerals than `min_numerals_kept`; a summary may drop some |
+    | `similarity` | `similarity` | a cosine below `min_similarity` |
+
+    The length ratio is that of the characters, over the usual ratio for the two languages. An answer may always be
+    `LENGTH_SLACK` characters shorter than usual, or longer than its bound. A summary must not be longer than its source
+    and needs `MIN_SUMMARY` characters only.
+
+    Args:
+        config: the thresholds.
+        task: `paraphrase`, `translate`, `summarise`, `synonyms`, `shuffle` or another name.
+        instruction: the system and instruction texts of the prompt, without the source.
+        source_language, language: of the sources and of the answers.
     """
-    if completion.error is not None:
-        return Verdict(reason=f"endpoint: {completion.error}")
-    text = completion.text or ""
-    if not fold(text):
-        return Verdict(reason="empty")
-    script_share, length_ratio = language.script_share(text), len(text) / len(source)
-    if completion.finish_reason == "length":
-        reason = "truncated"
-    elif fold(text) == fold(source):
-        reason = "copy"
-    elif script_share < MIN_SCRIPT_SHARE:
-        reason = "wrong_script"
-    else:
-        reason = None
-    return Verdict(script_share, length_ratio, reason)
+
+    def __init__(
+        self, config: FilterConfig, task: str, instruction: str, source_language: Language, language: Language
+    ):
+        self.config, self.task, self.language = config, task, language
+        self._length_factor = language.length_factor / source_language.length_factor
+        self._prompt_echo = PromptEcho(instruction)
+        self._preambles = Preambles(source_language.name, language.name)
+
+    def __call__(self, source: str, completion: Completion, similarity: float | None = None) -> Verdict:
+        """The verdict on `completion` as the answer to `source`; `similarity` is the cosine of the two, if known."""
+        if completion.error is not None:
+            return Verdict(None, _UNSCORED, (f"endpoint: {completion.error}",))
+        answer = completion.text or ""
+        text, preamble = self._preambles.strip(source, answer)
+        folded = fold(text)
+        hollow = preamble is not None and not folded
+        if hollow:
+            text, preamble, folded = answer, None, fold(answer)
+        if not folded:
+            return Verdict(completion.text, _UNSCORED, ("empty",))
+        config, summary, folded_source = self.config, self.task == "summarise", fold(source)
+        expected = len(source.strip()) * self._length_factor
+        likeness = copy(folded_source, folded, self.task)
+        echo = self._prompt_echo(source, text, folded)
+        looped = repetition(text, folded)
+        if looped:
+            looped = max(0.0, looped - repetition(source, folded_source))
+        kept = None if summary else numerals_kept(source, text)
+        refusal = refuses(source, text)
+        script_share = self.language.script_share(text)
+        scores = {
+            "script_share": script_share,
+            "length_ratio": len(text) / expected if expected else None,
+            "copy": likeness,
+            "prompt_echo": echo,
+            "repetition": looped,
+            "numerals_kept": kept,
+            "refusal": refusal,
+            "preamble": preamble,
+            "similarity": similarity,
+        }
+        checks = (
+            ("refusal", refusal),
+            ("prompt_echo", echo > config.max_prompt_echo),
+            ("repetition", looped > config.max_repetition),
+            ("truncated", completion.finish_reason == "length"),
+            ("preamble", hollow),
+            ("copy", likeness is not None and likeness > config.max_copy),
+            ("wrong_script", script_share < config.min_script_share),
+            ("length", not self._fits(len(text), expected)),
+            ("numerals", kept is not None and kept < config.min_numerals_kept),
+            ("similarity", similarity is not None and not similarity >= config.min_similarity),
+        )
+        return Verdict(text, scores, tuple([name for name, fails in checks if fails]))
+
+    def _fits(self, length: int, expected: float) -> bool:
+        """Whether an answer of `length` characters will do where `expected` are usual."""
+        least, most = self.config.min_length_ratio * expected, self.config.max_length_ratio * expected
+        if self.task == "summarise":
+            least, most = MIN_SUMMARY, min(most, expected)
+        return min(least, expected - LENGTH_SLACK) <= length <= most + LENGTH_SLACK
 
 
-def duplicates(answers: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The (source, answer) pairs whose answer was given before to another source; `answers` come in row order."""
-    first_source: dict[str, str] = {}
-    return {(source, answer) for source, answer in answers if first_source.setdefault(fold(answer), source) != source}
+class Duplicates:
+    """The answers given so far, each with the source that gave it first.
+
+    Two 8-byte digests an answer, in a table with open addressing that is at most two thirds full: 24 to 48 bytes. Among
+    a million answers the chance that any two digests coincide is 3 in 100 million.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._answers, self._sources = array("Q", bytes(8 * 1024)), array("Q", bytes(8 * 1024))
+
+    def seen(self, source: str, answer: str) -> bool:
+        """Whether `fold(answer)` was first given to another source than `source`; that source may give it again."""
+        digest, origin = _digest(fold(answer)), _digest(source)
+        slot = self._slot(digest)
+        if self._answers[slot]:
+            return self._sources[slot] != origin
+        self._answers[slot], self._sources[slot] = digest, origin
+        self._count += 1
+        if 3 * self._count > 2 * len(self._answers):
+            self._grow()
+        return False
+
+    def _slot(self, digest: int) -> int:
+        """Where `digest` stands, or the free slot that is its own."""
+        answers, mask = self._answers, len(self._answers) - 1
+        slot = digest & mask
+        while answers[slot] not in (0, digest):
+            slot = (slot + 1) & mask
+        return slot
+
+    def _grow(self) -> None:
+        answers, sources = self._answers, self._sources
+        size = 2 * answers.itemsize * len(answers)
+        self._answers, self._sources = array("Q", bytes(size)), array("Q", bytes(size))
+        for digest, origin in zip(answers, sources, strict=True):
+            if digest:
+                slot = self._slot(digest)
+                self._answers[slot], self._sources[slot] = digest, origin
 
 
-def fold(text: str) -> str:
-    """`text` for comparison: NFKC, case-folded, letters, marks and digits only, single spaces."""
-    # Joiners and soft hyphens stand within words, and half of all writers leave them out.
-    text = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    kept = (character if unicodedata.category(character)[0] in "LMN" else " " for character in text)
-    return " ".join("".join(kept).split())
+def _digest(text: str) -> int:
+    """8 bytes of BLAKE2 as a number; never 0, which marks a free slot."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) or 1

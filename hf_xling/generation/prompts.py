@@ -1,18 +1,27 @@
 """Prompt templates: named, versioned, each in the form that its model was trained on.
 
-The constant text comes first and the source last, so that servers with prefix caching compute the instruction once.
+The constant text comes first and the source last, so that servers with prefix caching compute the instruction once. The
+built-in templates are in `prompts.yaml`, one document each; a user's own file has the same form.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from dataclasses import dataclass, field
-from functools import lru_cache
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from hf_xling.errors import InputError
-from hf_xling.generation.languages import Language
+from hf_xling.errors import InputError, one_line
+from hf_xling.generation.languages import LANGUAGES, Language, read_mappings
 
 # How a system and a user text become one string for a wire that takes raw text; the chat wire leaves that to the server
 FORMS = {
@@ -27,92 +36,219 @@ FORMS = {
     "alpaca": "{{ system }}\n\n### Instruction:\n{{ instruction }}\n\n### Input:\n{{ source }}\n\n### Response:\n",
 }
 STOP = {"llama3": ("<|eot_id|>",), "alpaca": ("### Instruction:",)}
+MOST_STOPS = 4  # of TGI's /generate
+LANGUAGE_NAMES = {"source_language", "language"}
 
-_JINJA = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+# Sandboxed, because prompt files are passed around like data; without what would give another text each time.
+_JINJA = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+_JINJA.globals.clear()
+del _JINJA.filters["random"]
+_MARK = "\0"  # stands for the source while the text around it is rendered
+
+
+class _Constant(NamedTuple):
+    """What the prompts of all sources have in common, for one pair of languages."""
+
+    system: str
+    instruction: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """An instruction for one task.
+    """An instruction for one task. The keys of a prompt file are these attributes.
 
     Attributes:
         name, version: what it is called; a change of wording is a new version.
         system, instruction: Jinja texts that may use `source_language` and `language` (English names).
-        form: the key in `FORMS` of the model's own prompt form.
+        form: the key in `FORMS` of the model's own prompt form, or a Jinja text of `system`, `instruction` and
+            `source`, in which nothing that varies follows the source.
+        stop: the strings, at most 4, at which the model's answer ends; if empty, those of the form.
+
+    Raises:
+        InputError: an attribute cannot be used; the message begins with its name.
     """
 
     name: str
     version: int
     system: str
     instruction: str
-    form: str = field(default="llama3")
+    form: str
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self)
+        object.__setattr__(self, "stop", tuple(self.stop) or STOP.get(self.form, ()))
 
     @property
     def id(self) -> str:
-        """Name, version and the first 8 hexadecimal digits of the SHA-256 of everything that is rendered."""
-        content = "\0".join((self.system, self.instruction, FORMS[self.form]))
+        """Name, version and the first 8 hexadecimal digits of the SHA-256 of everything that is rendered.
+
+        Stop strings count as well, unless they are those of the form.
+        """
+        stop = () if self.stop == STOP.get(self.form, ()) else self.stop
+        content = "\0".join((self.system, self.instruction, self._form, *stop))
         return f"{self.name}-v{self.version}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
-    @property
-    def stop(self) -> tuple[str, ...]:
-        """The strings at which the model's answer ends."""
-        return STOP[self.form]
-
     def messages(self, source: str, source_language: Language, language: Language) -> list[dict[str, str]]:
-        """The prompt for `source` as chat messages."""
-        system, instruction = self._texts(source_language, language)
-        return [{"role": "system", "content": system}, {"role": "user", "content": f"{instruction}\n\n{source}"}]
+        """The prompt for `source` as chat messages; there is no system message if its text is empty."""
+        constant = self._constant(source_language, language)
+        user = {"role": "user", "content": f"{constant.instruction}\n\n{source}"}
+        return [{"role": "system", "content": constant.system}, user] if constant.system else [user]
 
     def render(self, source: str, source_language: Language, language: Language) -> str:
         """The prompt for `source` as one string in the model's own form."""
-        system, instruction = self._texts(source_language, language)
-        return _compiled(FORMS[self.form]).render(system=system, instruction=instruction, source=source)
+        constant = self._constant(source_language, language)
+        return f"{constant.before}{source}{constant.after}"
 
     def source_of(
         self, prompt: str | list[dict[str, str]], source_language: Language, language: Language
     ) -> str | None:
         """The source that `render` or `messages` made `prompt` of, or None if they did not."""
-        mark = "\0"
+        constant = self._constant(source_language, language)
         if isinstance(prompt, str):
-            text, pattern = prompt, self.render(mark, source_language, language)
+            text, before, after = prompt, constant.before, constant.after
         else:
-            text = prompt[-1]["content"]
-            pattern = self.messages(mark, source_language, language)[-1]["content"]
-        before, _, after = pattern.partition(mark)
+            text, before, after = prompt[-1]["content"], f"{constant.instruction}\n\n", ""
         fits = text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after)
         return text[len(before) : len(text) - len(after)] if fits else None
 
-    def _texts(self, source_language: Language, language: Language) -> tuple[str, str]:
-        names = {"source_language": source_language.name, "language": language.name}
-        return _compiled(self.system).render(names), _compiled(self.instruction).render(names)
+    def instruction_text(self, source_language: Language, language: Language) -> str:
+        """The system text and the instruction as the model reads them, a line each, without the source."""
+        constant = self._constant(source_language, language)
+        return f"{constant.system}\n{constant.instruction}"
+
+    @property
+    def _form(self) -> str:
+        return FORMS.get(self.form, self.form)
+
+    @cached_property
+    def _constants(self) -> dict[tuple[str, str], _Constant]:
+        return {}
+
+    def _constant(self, source_language: Language, language: Language) -> _Constant:
+        # A corpus has a prompt for each of its sentences: Jinja works once, and what is left is concatenation.
+        key = source_language.name, language.name
+        constant = self._constants.get(key)
+        if constant is None:
+            names = {"source_language": source_language.name, "language": language.name}
+            system, instruction = (_rendered(name, getattr(self, name), names) for name in ("system", "instruction"))
+            texts = {"system": system, "instruction": instruction, "source": _MARK}
+            # The last mark is the source: what follows it is constant.
+            before, _, after = _rendered("form", self._form, texts).rpartition(_MARK)
+            constant = self._constants[key] = _Constant(system, instruction, before, after)
+        return constant
+
+
+def get_template(task: str, prompt: str | None = None) -> PromptTemplate:
+    """The template of `task`: the built-in one, or that in the YAML file `prompt`, with which a task may have any name.
+
+    Raises:
+        InputError: an unknown task (the message lists the known ones), or a file that holds no such template.
+    """
+    if prompt is None:
+        if task not in TASKS:
+            raise InputError(
+                f"--task {task}: unknown; known are {', '.join(TASKS)}; "
+                "a task of your own, a name of a-z and _, wants its prompt: --prompt FILE.yaml"
+            )
+        return TASKS[task]
+    if not re.fullmatch("[a-z_]+", task):
+        raise InputError(f"--task {task}: a name of a-z and _ is needed")
+    documents = read_mappings(Path(prompt), PromptTemplate, f"--prompt {prompt}")
+    if len(documents) != 1:
+        raise InputError(f"--prompt {prompt}: holds {len(documents)} prompts; a file of one is needed")
+    try:
+        template = _template(documents[0])
+        # What an expression does with a name comes to light when it is evaluated.
+        template.render("", LANGUAGES["en"], LANGUAGES["ta"])
+    except InputError as error:
+        raise InputError(f"--prompt {prompt}, {error}") from error
+    return template
+
+
+def _template(mapping: Mapping[str, Any]) -> PromptTemplate:
+    """The template that a document of a file describes."""
+    values = dict(mapping)
+    for key in ("system", "instruction"):
+        if isinstance(values[key], str):
+            values[key] = values[key].strip()  # YAML's block texts end in a line break
+    if isinstance(values.get("stop"), str):
+        values["stop"] = (values["stop"],)
+    return PromptTemplate(**values)
+
+
+def _check(template: PromptTemplate) -> None:
+    """Raise the `InputError` of what cannot be used in `template`; values from a file may have any type."""
+    for key in ("name", "system", "instruction", "form"):
+        value = getattr(template, key)
+        if not isinstance(value, str) or (key != "system" and not value.strip()):
+            raise InputError(f"`{key}`: a text is needed, not {value!r}")
+    if not re.fullmatch(r"[\w.-]+", template.name):
+        raise InputError(f"`name`: letters, digits and . _ - are needed, not {template.name!r}")
+    if isinstance(template.version, bool) or not isinstance(template.version, int) or template.version < 1:
+        raise InputError(f"`version`: a whole number from 1 is needed, not {template.version!r}")
+    stop = template.stop if isinstance(template.stop, list | tuple) else [None]
+    if len(stop) > MOST_STOPS or not all(isinstance(text, str) and text for text in stop):
+        raise InputError(f"`stop`: a list of at most {MOST_STOPS} texts is needed, not {template.stop!r}")
+    for key in ("system", "instruction"):
+        _parsed(key, getattr(template, key), LANGUAGE_NAMES)
+    if template.form not in FORMS:
+        _check_form(template)
+
+
+def _check_form(template: PromptTemplate) -> None:
+    """Raise the `InputError` of a Jinja form that loses a text, changes the source, or does not end on it."""
+    if "{" not in template.form:
+        nearest = difflib.get_close_matches(template.form, FORMS, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        known = " or ".join(FORMS)
+        raise InputError(
+            f"`form`: {known} is needed, or a Jinja text with {{{{ source }}}}, not {template.form!r}{hint}"
+        )
+    tree = _parsed("form", template.form, {"system", "instruction", "source"})
+    used = [name.name for name in tree.find_all(nodes.Name)]
+    for key in ("source", "instruction", "system"):
+        if key not in used and (key == "source" or getattr(template, key)):
+            raise InputError(f"`form` holds no {{{{ {key} }}}}")
+    parts = [part for node in tree.body for part in (node.nodes if isinstance(node, nodes.Output) else [node])]
+    places = [n for n, part in enumerate(parts) if isinstance(part, nodes.Name) and part.name == "source"]
+    if len(places) != 1 or used.count("source") != 1:
+        raise InputError("`form`: {{ source }} is needed once, by itself: in no block and under no filter")
+    varying = next(nodes.Output(parts[places[0] + 1 :]).find_all(nodes.Name), None)
+    if varying is not None:
+        raise InputError(f"`form`: `{varying.name}` follows {{{{ source }}}}, where only constant text may follow")
+
+
+def _parsed(key: str, text: str, known: set[str]) -> nodes.Template:
+    """The syntax tree of the Jinja `text`, which may use the names `known`."""
+    try:
+        tree = _JINJA.parse(text)
+        unknown = sorted(meta.find_undeclared_variables(tree) - known)
+    except TemplateSyntaxError as error:
+        raise InputError(f"`{key}`, line {error.lineno} of it: {one_line(error.message or error)}") from error
+    if unknown:
+        raise InputError(f"`{key}`: `{unknown[0]}` is undefined there; known are {', '.join(sorted(known))}")
+    return tree
+
+
+def _rendered(key: str, text: str, names: Mapping[str, str]) -> str:
+    try:
+        return _compiled(text).render(names)
+    except Exception as error:  # an expression of a user's can fail in any way
+        raise InputError(f"`{key}`: {one_line(error)}") from error
 
 
 @lru_cache
 def _compiled(text: str) -> Template:
-    # Compiling takes ten times as long as rendering, and a corpus has a prompt for each of its sentences.
+    # Compiling takes far longer than rendering, and there are many pairs of languages.
     return _JINJA.from_string(text)
 
 
-TASKS = {
-    "paraphrase": PromptTemplate(
-        name="paraphrase",
-        version=1,
-        system="You rewrite {{ source_language }} sentences. Answer with the rewritten sentence and nothing else.",
-        instruction="Paraphrase this sentence in {{ language }}. Keep its meaning; change its words and its structure.",
-        form="llama3",
-    ),
-    "translate": PromptTemplate(
-        name="translate",
-        version=1,
-        system="You translate {{ source_language }} into {{ language }}. Answer with the translation and nothing else.",
-        instruction="Translate this sentence into {{ language }}.",
-        form="alpaca",
-    ),
-}
+def _built_in() -> dict[str, PromptTemplate]:
+    mappings = read_mappings(files(__package__).joinpath("prompts.yaml"), PromptTemplate, "prompts.yaml")
+    return {mapping["name"]: _template(mapping) for mapping in mappings}
 
 
-def get_template(task: str) -> PromptTemplate:
-    """The template of `task`; an unknown task is an `InputError` that lists the known ones."""
-    if task not in TASKS:
-        raise InputError(f"--task {task}: unknown; known are {', '.join(TASKS)}")
-    return TASKS[task]
+TASKS: Mapping[str, PromptTemplate] = MappingProxyType(_built_in())

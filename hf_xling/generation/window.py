@@ -3,49 +3,182 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, wait_random_exponential
 
+from hf_xling.errors import EndpointError
 from hf_xling.generation.endpoint import RequestError
+from hf_xling.generation.pool import Endpoint, Pool
 from hf_xling.generation.records import Completion, Request
 
-MAX_ATTEMPTS = 5
+# How often a request is sent before its failure is final, by the kind of the failure; an `empty` answer then stands.
+# Being overloaded is no fault of a request, and the window shrinks, so this may take long.
+MOST_TRIES = {"overloaded": 20, "unavailable": 8, "transient": 6, "timeout": 3, "generation": 3, "empty": 3}
+# So many denials in a row (a wrong token, a model that is not there) end the run: the next million will fare no better.
+MOST_DENIALS = 20
+LONGEST_WAIT = 30.0  # seconds before a request is sent again
 
 
-async def run_window(
-    requests: Iterable[Request],
-    send: Callable[[Request], Awaitable[Completion]],
-    record: Callable[[Request, Completion], None],
-    size: int,
-    longest_wait: float = 30.0,
-) -> None:
-    """Send all `requests`, at most `size` at a time, and record each completion as it comes.
+class Stopped(Exception):
+    """The window was asked to stop before all was done."""
 
-    A request that may succeed later is sent again after a random, growing wait of at most `longest_wait` seconds. One
-    that fails for good is recorded as a completion with its `error`: a failure is a row, not a crash.
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    request: Request
+    tries: Counter = field(default_factory=Counter)
+
+
+class Window:
+    """Sends requests through a pool, as many at a time as its endpoints take.
+
+    A request that may succeed later leaves its place to another, waits for a random, growing time, and is sent before
+    any new one. One that fails for good is recorded as a completion with its `error`: a failure is a row, not a crash.
+
+    Args:
+        requests: what to send. They are taken one by one, when there is room for them.
+        pool: where to.
+        record: called with each request and its final completion. It may return another request, to be sent next.
+        stop: strings at which an answer ends.
+        longest_wait: seconds before a request is sent again, at most.
+
+    Attributes:
+        sent: how many requests have been sent, those that were sent again included.
     """
-    queue = iter(requests)
-    retries = AsyncRetrying(
-        stop=stop_after_attempt(MAX_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.5, max=longest_wait),
-        retry=retry_if_exception(lambda error: isinstance(error, RequestError) and error.retry),
-        reraise=True,
-    )
 
-    async def worker() -> None:
-        for request in queue:
-            try:
-                async for attempt in retries.copy():
-                    with attempt:
-                        completion = await send(request)
-            except RequestError as error:
-                completion = Completion(None, error=str(error))
-            record(request, completion)
+    def __init__(
+        self,
+        requests: Iterator[Request],
+        pool: Pool,
+        record: Callable[[Request, Completion], Request | None],
+        stop: tuple[str, ...] = (),
+        longest_wait: float = LONGEST_WAIT,
+    ):
+        self._requests, self._pool, self._record, self._stop = requests, pool, record, stop
+        self._wait = wait_random_exponential(multiplier=0.5, max=longest_wait)
+        self._next: deque[_Job] = deque()  # what is sent before any new request
+        self._new: _Job | None = None
+        self._waiting: dict[_Job, asyncio.TimerHandle] = {}  # what backs off
+        self._in_flight: set[asyncio.Task] = set()
+        self._exhausted = self._stopping = False
+        self._denials = 0
+        self.sent = 0
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(size):
-                group.create_task(worker())
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors  # a full disk, say: the same for every worker
+    @property
+    def in_flight(self) -> int:
+        """Requests whose answer has not come yet."""
+        return len(self._in_flight)
+
+    async def run(self) -> None:
+        """Send all requests.
+
+        Raises:
+            EndpointError: no endpoint came back, or all requests are denied.
+            Stopped: `drain` or `drop` was called.
+            Exception: what `record` or the iterator of requests raised. Requests in flight are dropped.
+        """
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pool.start(self._fill, self._fail)
+        try:
+            self._fill()
+            await self._done
+        finally:
+            self._cancel_waiting()
+            for task in self._in_flight:
+                task.cancel()
+            await asyncio.gather(*self._in_flight, self._pool.close(), return_exceptions=True)
+
+    def drain(self) -> None:
+        """Send nothing more, and end when what is in flight has come."""
+        self._stopping = self._exhausted = True
+        self._next.clear()
+        self._new = None
+        self._cancel_waiting()
+        self._fill()
+
+    def drop(self) -> None:
+        """End now, without what is in flight."""
+        self._fail(Stopped())
+
+    def _fill(self) -> None:
+        """Send what there is room for; end the run when there is nothing left."""
+        try:
+            while not self._done.done() and self._has_next() and (endpoint := self._pool.take()) is not None:
+                task = asyncio.get_running_loop().create_task(self._send(self._take_next(), endpoint))
+                self._in_flight.add(task)
+                task.add_done_callback(self._landed)
+        except Exception as error:  # of the iterator
+            self._fail(error)
+        if self._exhausted and not (self._next or self._new or self._waiting or self._in_flight or self._done.done()):
+            if self._stopping:
+                self._fail(Stopped())
+            else:
+                self._done.set_result(None)
+
+    def _has_next(self) -> bool:
+        if not (self._next or self._new or self._exhausted):
+            request = next(self._requests, None)
+            self._new, self._exhausted = (None, True) if request is None else (_Job(request), False)
+        return bool(self._next or self._new)
+
+    def _take_next(self) -> _Job:
+        if self._next:
+            return self._next.popleft()
+        job, self._new = self._new, None
+        return job
+
+    async def _send(self, job: _Job, endpoint: Endpoint) -> None:
+        epoch, failure = endpoint.limit.epoch, None
+        self.sent += 1
+        try:
+            completion = await endpoint.client.complete(job.request, self._stop)
+        except RequestError as error:
+            failure, completion = error, Completion(None, error=str(error))
+        except asyncio.CancelledError:
+            endpoint.outstanding -= 1
+            raise
+        self._pool.give_back(endpoint, epoch, failure)
+        kind = failure.kind if failure is not None else None if completion.text else "empty"
+        if kind is not None:
+            job.tries[kind] += 1
+            if job.tries[kind] < MOST_TRIES.get(kind, 1):
+                if not self._stopping:
+                    self._send_later(job, job.tries.total())
+                return
+        if self._pool.is_mixed:
+            completion = replace(completion, model_id=endpoint.info.model_id, model_sha=endpoint.info.model_sha)
+        follow_up = self._record(job.request, completion)
+        if follow_up is not None and not self._stopping:
+            self._next.append(_Job(follow_up))
+        self._denials = self._denials + 1 if kind == "denied" else 0
+        if self._denials >= MOST_DENIALS:
+            denied = f"{MOST_DENIALS} requests in a row are denied, the last with `{failure}`"
+            raise EndpointError(f"--endpoint {endpoint.client.name}: {denied}")
+
+    def _send_later(self, job: _Job, tries: int) -> None:
+        state = RetryCallState(None, None, (), {})
+        state.attempt_number = tries
+        self._waiting[job] = asyncio.get_running_loop().call_later(self._wait(state), self._send_again, job)
+
+    def _send_again(self, job: _Job) -> None:
+        del self._waiting[job]
+        self._next.append(job)
+        self._fill()
+
+    def _landed(self, task: asyncio.Task) -> None:
+        self._in_flight.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+        self._fill()
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)
+
+    def _cancel_waiting(self) -> None:
+        for timer in self._waiting.values():
+            timer.cancel()
+        self._waiting.clear()

@@ -1,7 +1,8 @@
 """A loopback server that speaks TGI's wire and answers from recorded pairs: `hf-xling serve-replay`.
 
-Text Generation Inference 3.3's `/generate`, `/v1/chat/completions`, `/info` and `/health`, with its statuses and error
-bodies. A prompt that none of this project's templates made, or whose source was not recorded, is a 422.
+Text Generation Inference 3.3's `/generate`, `/v1/chat/completions`, `/v1/models`, `/info` and `/health`, with its
+statuses and error bodies. A prompt that none of this project's built-in templates made for its built-in languages, or
+whose source was not recorded, is a 422.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +44,39 @@ class Recording:
 
     def answer(self, prompt: Prompt) -> str | None:
         """The recorded answer to `prompt`, or None."""
-        for task, template in TASKS.items():
-            for source_language in LANGUAGES.values():
-                for language in LANGUAGES.values():
-                    source = template.source_of(prompt, source_language, language)
-                    if source is not None and (task, source) in self.answers:
-                        return self.answers[task, source]
-        return None
+        return next((self.answers[key] for key in sources_in(prompt) if key in self.answers), None)
+
+
+def sources_in(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    """The (task, source) of each built-in template that makes `prompt`, for some pair of the built-in languages."""
+    chat = not isinstance(prompt, str)
+    text = prompt[-1].get("content") if chat else prompt
+    if not isinstance(text, str):
+        return
+    for length, endings in _beginnings(chat).items():
+        for task, after in endings.get(text[:length], ()):
+            if text.endswith(after) and len(text) >= length + len(after):
+                yield task, text[length : len(text) - len(after)]
+
+
+@cache
+def _beginnings(chat: bool) -> dict[int, dict[str, list[tuple[str, str]]]]:
+    """What stands before the source in each prompt, by its length, with the task and what stands after it.
+
+    There are some 180 prompts of a few dozen lengths, so that a prompt is found by as many look-ups.
+    """
+    found: dict[int, dict[str, list[tuple[str, str]]]] = {}
+    mark = "\0"
+    for (task, template), source_language, language in product(TASKS.items(), LANGUAGES.values(), LANGUAGES.values()):
+        if chat:
+            text = template.messages(mark, source_language, language)[-1]["content"]
+        else:
+            text = template.render(mark, source_language, language)
+        before, _, after = text.partition(mark)
+        endings = found.setdefault(len(before), {}).setdefault(before, [])
+        if (task, after) not in endings:
+            endings.append((task, after))
+    return found
 
 
 @dataclass
@@ -154,15 +183,24 @@ def make_app(recording: Recording) -> web.Application:
             }
         )
 
+    async def models(request: web.Request) -> web.Response:
+        return web.json_response(model_list(recording.model_id))
+
     async def health(request: web.Request) -> web.Response:
         return web.Response()
 
     app = web.Application(middlewares=[overload], client_max_size=2 * 1024**2)
     app.router.add_post("/generate", generate)
     app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_get("/v1/models", models)
     app.router.add_get("/info", info)
     app.router.add_get("/health", health)
     return app
+
+
+def model_list(model_id: str) -> dict[str, Any]:
+    """The body of TGI's `/v1/models`, which lists the one model that it serves."""
+    return {"object": "list", "data": [{"id": model_id, "object": "model", "created": 0, "owned_by": model_id}]}
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

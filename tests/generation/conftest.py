@@ -10,13 +10,13 @@ from hf_xling.sample.replay import serving
 def world(tmp_path):
     """`run(lines or file name, answer)` → the manifest, the output folder and the server that was asked."""
 
-    def run(texts, answer=other_words, server=None, **fields):
+    def run(texts, answer=other_words, server=None, filters=None, **fields):
         if isinstance(texts, list):
             (tmp_path / "input.txt").write_text("".join(f"{text}\n" for text in texts), "utf-8")
             texts = "input.txt"
         server = server or LoopbackTGI(answer)
         with serving(server.app()) as url:
-            manifest = generate(config(tmp_path, url, texts, **fields))
+            manifest = generate(config(tmp_path, url, texts, **fields), filters)
         return manifest, tmp_path / fields.get("output", "out"), server
 
     return run

@@ -5,19 +5,14 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from hf_xling.generation.languages import LANGUAGES
-from hf_xling.generation.prompts import TASKS
+from hf_xling.sample.replay import model_list, sources_in
 
 Answer = str | int | tuple[str, str]
 
 
 def source_in(prompt) -> str:
-    for template in TASKS.values():
-        for source_language in LANGUAGES.values():
-            for language in LANGUAGES.values():
-                source = template.source_of(prompt, source_language, language)
-                if source is not None:
-                    return source
+    for _, source in sources_in(prompt):
+        return source
     raise AssertionError(f"no template made {prompt!r}")
 
 
@@ -27,28 +22,42 @@ class LoopbackTGI:
     Attributes:
         seen: how often each source was asked for.
         bodies, headers: of the requests, in order.
-        info: what `/info` says.
+        info: what `/info` says; None for a server that has none, such as vLLM's.
+        model_id: what `/v1/models` says.
+        source_in: finds the source in a prompt; to be replaced where a test brings a template or language of its own.
     """
 
     def __init__(self, answer: Callable[[str], Answer], model_id: str = "org/model", model_sha: str | None = "abc123"):
         self.answer, self.seen = answer, Counter()
         self.bodies, self.headers = [], []
+        self.model_id, self.source_in = model_id, source_in
         self.info = {"model_id": model_id, "model_sha": model_sha, "max_concurrent_requests": 8}
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/generate", self._generate)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
         app.router.add_get("/info", self._info)
+        app.router.add_get("/health", self._health)
         return app
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response()
+
+    async def _models(self, request: web.Request) -> web.Response:
+        self.headers.append(dict(request.headers))
+        return web.json_response(model_list(self.model_id))
 
     async def _info(self, request: web.Request) -> web.Response:
         self.headers.append(dict(request.headers))
+        if self.info is None:
+            raise web.HTTPNotFound
         return web.json_response(self.info)
 
     async def _answer(self, request: web.Request, field: str) -> tuple[str, str] | web.Response:
         body = await request.json()
-        source = source_in(body[field])
+        source = self.source_in(body[field])
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
         self.seen[source] += 1

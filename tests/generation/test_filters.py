@@ -1,92 +1,271 @@
-import unicodedata
+import subprocess
+import sys
+import time
+import tracemalloc
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_xling.generation.filters import Verdict, duplicates, fold, judge
+from hf_xling.errors import InputError
+from hf_xling.generation.filters import SCORES, Duplicates, FilterConfig, Judge
 from hf_xling.generation.languages import LANGUAGES
+from hf_xling.generation.prompts import get_template
 from hf_xling.generation.records import Completion
+from hf_xling.generation.scores import fold
+from hf_xling.recipes import RecipeParser
 
-EN, TA = LANGUAGES["en"], LANGUAGES["ta"]
-TAMIL = "ஒரு நாய் ஓடுகிறது."
+SOURCE = "Twelve dogs (12 of them!) are running in the park with 1,500 people."
+GOOD = {
+    "en": "In the park, 1500 people and 12 hounds go for a run together.",
+    "ta": "பன்னிரண்டு நாய்கள் (12!) 1,500 பேருடன் பூங்காவில் ஓடுகின்றன.",
+    "hi": "बारह कुत्ते (१२!) 1,500 लोगों के साथ पार्क में दौड़ रहे हैं।",
+    "sw": "Mbwa kumi na wawili (12!) wanakimbia bustanini na watu 1,500.",
+}
+RAMBLING = (
+    "Others were seen beside the lake, near a fountain, or far off on that hill above it; nobody knows why they came, "
+    "what brought these crowds here, and who might have told them about such a strange event."
+)
+NAMES = [score.name for score in SCORES]
+REASONS = (
+    *("refusal", "prompt_echo", "repetition", "truncated", "preamble", "copy", "wrong_script", "length", "numerals"),
+    "similarity",
+)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-REASONS = ("endpoint: ", "empty", "truncated", "copy", "wrong_script")
+
+
+def judge(task="paraphrase", language="en", source_language="en", **thresholds):
+    languages = LANGUAGES[source_language], LANGUAGES[language]
+    return Judge(FilterConfig(**thresholds), task, get_template(task).instruction_text(*languages), *languages)
+
+
+def failed(text, source=SOURCE, finish="eos_token", similarity=None, **fields):
+    fields = {"task": "paraphrase" if fields.get("language", "en") == "en" else "translate", **fields}
+    return judge(**fields)(source, Completion(text, finish), similarity).failed
+
+
+@pytest.mark.parametrize("language", GOOD)
+@pytest.mark.parametrize("finish", ["eos_token", "stop_sequence", "stop", None])
+def test_a_good_answer_is_accepted(language, finish):
+    assert failed(GOOD[language], language=language, finish=finish) == ()
 
 
 @pytest.mark.parametrize(
-    ("completion", "language", "reason"),
+    ("text", "fields", "reasons"),
     [
-        (Completion(TAMIL, "eos_token"), TA, None),
-        (Completion(TAMIL, "stop_sequence"), TA, None),
-        (Completion(None, error="429 overloaded"), TA, "endpoint: 429 overloaded"),
-        (Completion(""), TA, "empty"),
-        (Completion(" \n"), TA, "empty"),
-        (Completion("— … !?"), TA, "empty"),
-        (Completion(None), TA, "empty"),
-        (Completion(TAMIL, "length"), TA, "truncated"),
-        (Completion("A dog is running.", "eos_token"), TA, "wrong_script"),
-        (Completion("A dog is running.", "eos_token"), EN, None),
-        (Completion("a DOG runs", "eos_token"), EN, "copy"),
-        (Completion("“A dog runs.”", "eos_token"), TA, "copy"),
-        (Completion("Ａ dog\u00ad runs\u200b!", "eos_token"), EN, "copy"),
-        (Completion("Dog (நாய்) ஓடுகிறது", "eos_token"), TA, None),
-        (Completion(f"Sure! Here is the translation you asked for: {TAMIL}", "eos_token"), TA, "wrong_script"),
-        (Completion("12 345", "eos_token"), TA, None),
+        ("", {}, ("empty",)),
+        (None, {}, ("empty",)),
+        ("— … !?\n", {}, ("empty",)),
+        ("'“”'", {}, ("empty",)),
+        ("I cannot help with that.", {}, ("refusal", "length", "numerals")),
+        (f"{GOOD['en']} Paraphrase this sentence in English.", {}, ("prompt_echo",)),
+        (f"{GOOD['ta']} ### Input: 12 dogs", {"language": "ta"}, ("prompt_echo",)),
+        (f"12, 1500: {'the park and ' * 8}", {}, ("repetition",)),
+        (f"12, 1500: {'ஆஹா ' * 20}", {"language": "ta"}, ("repetition",)),
+        (GOOD["en"], {"finish": "length"}, ("truncated",)),
+        ("Here is the paraphrase of the sentence with 12 and 1500:", {}, ("preamble",)),
+        (SOURCE.upper(), {}, ("copy",)),
+        (f"Paraphrase: “{SOURCE}”", {}, ("copy",)),
+        (SOURCE.replace("running", "runnin"), {}, ("copy",)),
+        (SOURCE, {"language": "ta"}, ("copy", "wrong_script")),
+        (GOOD["en"], {"language": "ta"}, ("wrong_script",)),
+        (GOOD["ta"], {}, ("wrong_script",)),
+        (GOOD["hi"], {"language": "ta"}, ("wrong_script",)),
+        ("12 dogs, 1500 men", {}, ("length",)),
+        (f"{GOOD['en']} {RAMBLING}", {}, ("length",)),
+        (GOOD["en"].replace("12", "ten"), {}, ("numerals",)),
+        (GOOD["ta"].replace("1,500", "1,050"), {"language": "ta"}, ("numerals",)),
+        (GOOD["en"], {"similarity": 0.49}, ("similarity",)),
+        (GOOD["en"], {"similarity": float("nan")}, ("similarity",)),
+        (GOOD["en"], {"similarity": 0.5}, ()),
+        ("the park " * 300, {"finish": "length"}, ("repetition", "truncated", "length", "numerals")),
     ],
 )
-def test_an_answer_is_accepted_or_has_its_reason(completion, language, reason):
-    assert judge("A dog runs.", completion, language).reason == reason
+def test_each_filter_finds_what_it_is_for(text, fields, reasons):
+    assert failed(text, **fields) == reasons
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "reasons"),
+    [
+        ("summarise", "Many dogs run in a park.", ()),
+        ("summarise", "Dogs run.", ("length",)),
+        ("summarise", f"{GOOD['en']} {GOOD['en'][::-1]}", ("length",)),
+        ("synonyms", SOURCE.replace("running", "racing"), ()),
+        ("synonyms", SOURCE.lower(), ("copy",)),
+        ("shuffle", "With 1,500 people, twelve dogs (12 of them!) are running in the park.", ()),
+        ("shuffle", SOURCE.replace("are running", "running are"), ()),
+        ("shuffle", SOURCE, ("copy",)),
+        ("paraphrase", SOURCE.replace("running", "runing"), ("copy",)),
+    ],
+)
+def test_tasks_have_their_own_rules(task, text, reasons):
+    assert failed(text, task=task) == reasons
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "language", "reasons"),
+    [
+        ("Hi", "Hello there", "en", ()),
+        ("Hi", "Hello there, my very dear and old friend of mine", "en", ("length",)),
+        ("Thank you very much.", "நன்றி", "ta", ()),
+        ("1999", "1999", "ta", ()),
+        ("1999", "1999", "en", ("copy",)),
+        ("no no no no no no", "இல்லை இல்லை இல்லை இல்லை இல்லை இல்லை", "ta", ()),
+        ("no", "இல்லை இல்லை இல்லை இல்லை", "ta", ("repetition",)),
+        ("…", "நன்றி", "ta", ()),
+    ],
+)
+def test_short_and_odd_sources_are_judged_by_what_they_are(source, text, language, reasons):
+    assert failed(text, source, language=language) == reasons
+
+
+def test_a_length_is_measured_by_the_languages():
+    factor = LANGUAGES["ta"].length_factor
+    scores = judge("translate", "ta")("a" * 50, Completion("நா" * 50)).scores
+    assert scores["length_ratio"] == pytest.approx(100 / (50 * factor))
+    back = judge("translate", "en", "ta")("நா" * 50, Completion("a" * 50)).scores
+    assert back["length_ratio"] == pytest.approx(50 * factor / 100)
+
+
+def test_a_failed_request_has_its_error_and_no_scores():
+    verdict = judge()(SOURCE, Completion(None, error="429 overloaded"))
+    assert verdict.failed == ("endpoint: 429 overloaded",) and verdict.reason == "endpoint: 429 overloaded"
+    assert verdict.text is None and dict(verdict.scores) == dict.fromkeys(NAMES)
+    assert judge()(SOURCE, Completion(GOOD["en"])).reason is None
+
+
+def test_thresholds_are_the_config_s():
+    text = "the park " * 5 + "and 12 dogs of 1500, which is what this is all about, and nothing else at all"
+    assert failed(text, max_repetition=0.2) == ("repetition",)
+    assert failed(text) == ()
+    assert failed(SOURCE, max_copy=1.0) == ()
+    assert failed("A pack of dogs runs in the park with people.", min_numerals_kept=0.0) == ()
+    assert failed(f"{GOOD['en']} நாய்", min_script_share=0.99) == ("wrong_script",)
+    assert failed(GOOD["en"] * 3, max_length_ratio=10, max_repetition=1) == ()
+    assert failed(GOOD["en"], similarity=0.6, min_similarity=0.7) == ("similarity",)
+    assert failed("12 dogs in the park with 1500", min_length_ratio=0.7) == ("length",)
+
+
+ANSWER = TEXT | st.sampled_from([SOURCE, *GOOD.values()]).flatmap(lambda good: st.just(good) | TEXT.map(good.__add__))
 
 
 @given(
-    source=TEXT.filter(str.strip),
-    text=st.none() | TEXT,
-    finish=st.sampled_from([None, "eos_token", "length", "stop_sequence"]),
+    source=ANSWER,
+    text=st.none() | ANSWER,
+    finish=st.sampled_from([None, "eos_token", "length"]),
     error=st.none() | st.just("timed out"),
-    language=st.sampled_from([EN, TA]),
+    language=st.sampled_from(sorted(LANGUAGES)),
+    task=st.sampled_from(["paraphrase", "translate", "summarise", "synonyms", "shuffle"]),
+    similarity=st.none() | st.floats(-1, 1),
 )
-def test_a_verdict_is_one_reason_or_none_with_scores_in_range(source, text, finish, error, language):
-    verdict = judge(source, Completion(text, finish, error=error), language)
-    assert verdict.reason is None or sum(verdict.reason.startswith(reason) for reason in REASONS) == 1
-    assert (error is not None) == (verdict.reason is not None and verdict.reason.startswith("endpoint"))
-    if verdict.reason is None:
-        assert fold(text) and 0.5 <= verdict.script_share <= 1 and verdict.length_ratio == len(text) / len(source)
-    if verdict.reason is not None and verdict.reason.startswith(("endpoint", "empty")):
-        assert verdict == Verdict(reason=verdict.reason)
+def test_a_verdict_names_what_its_scores_fail(source, text, finish, error, language, task, similarity):
+    verdict = judge(task, language)(source, Completion(text, finish, error=error), similarity)
+    scores = verdict.scores
+    assert list(scores) == NAMES
+    pyarrow.table({name: [scores[name]] for name in NAMES}, schema=pyarrow.schema(SCORES))
+    if error or not fold(text or ""):
+        assert verdict.failed == (f"endpoint: {error}",) if error else verdict.failed == ("empty",)
+        assert dict(scores) == dict.fromkeys(NAMES)
+        return
+    assert fold(verdict.text) and verdict.text in text
+    for name in ("script_share", "copy", "prompt_echo", "repetition", "numerals_kept"):
+        assert scores[name] is None or 0 <= scores[name] <= 1
+    assert scores["length_ratio"] is None or scores["length_ratio"] > 0
+    config = FilterConfig()
+    expected = len(source.strip()) * LANGUAGES[language].length_factor
+    least, most = (10, expected) if task == "summarise" else (0.4 * expected, 2.5 * expected)
+    fails = {
+        "length": not min(least, expected - 20) <= len(verdict.text) <= most + 20,
+        "refusal": scores["refusal"],
+        "prompt_echo": scores["prompt_echo"] > config.max_prompt_echo,
+        "repetition": scores["repetition"] > config.max_repetition,
+        "truncated": finish == "length",
+        "copy": (scores["copy"] or 0) > config.max_copy,
+        "wrong_script": scores["script_share"] < config.min_script_share,
+        "numerals": scores["numerals_kept"] is not None and scores["numerals_kept"] < config.min_numerals_kept,
+        "similarity": similarity is not None and similarity < config.min_similarity,
+    }
+    for name in REASONS:
+        if name in fails:
+            assert fails[name] == (name in verdict.failed)
+    assert list(verdict.failed) == [name for name in REASONS if name in verdict.failed]
 
 
-@given(TEXT)
-def test_fold_is_idempotent_and_blind_to_case_form_and_punctuation(text):
-    folded = fold(text)
-    assert fold(folded) == folded
-    assert fold(unicodedata.normalize("NFD", text)) == folded
-    assert fold(f" «{text}»…\n") == folded
-    assert fold(text.upper().lower()) == fold(fold(text).upper().lower())
+def test_no_answer_takes_long():
+    units = [
+        "the cat ",
+        "\n",
+        "a:",
+        " ",
+        "Paraphrase: ",
+        '"',
+        "### ",
+        "I cannot ",
+        "here is ",
+        "x\n",
+        "Sure! ",
+        "1,",
+        "9",
+    ]
+    judges = judge(), judge("translate", "ta")
+    for unit in units:
+        start = time.process_time()
+        for one in judges:
+            one(SOURCE, Completion((unit * 8000)[:8000] + "."))
+        assert time.process_time() - start < 0.5, unit  # some 5 ms each
 
 
-def test_fold_keeps_the_marks_of_indic_letters():
-    assert fold("கா") != fold("கி") != fold("க")
-    assert fold("கொ") == fold("கொ")  # two marks for one, canonically the same
-    assert fold("க்\u200cஷ") == fold("க்ஷ")
-    assert fold("Don't  stop") == "don t stop"
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max_copy", "1.5"], "--max_copy 1.5: a number from 0 to 1 is needed"),
+        (["--min_script_share", "-0.1"], "--min_script_share -0.1: a number from 0 to 1 is needed"),
+        (["--max_repetition", "nan"], "--max_repetition nan: a number from 0 to 1 is needed"),
+        (["--min_numerals_kept", "2"], "--min_numerals_kept 2.0: a number from 0 to 1 is needed"),
+        (["--min_length_ratio", "0"], "--min_length_ratio 0.0: a number above 0 is needed"),
+        (["--max_length_ratio", "0.2"], "--min_length_ratio 0.4: must be below --max_length_ratio 0.2"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(arguments, message):
+    with pytest.raises(InputError) as caught:
+        RecipeParser([FilterConfig], prog="x").parse(arguments)
+    assert str(caught.value) == message
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["x", "X.", "y", "Y!", "z"]))))
-def test_duplicates_are_later_answers_of_other_sources_only(pairs):
-    answers = list(dict(pairs).items())  # one answer a source, as a run has them
-    found = duplicates(answers)
-    assert found <= set(answers)
-    for position, (source, answer) in enumerate(answers):
-        earlier = any(fold(answer) == fold(other) for _, other in answers[:position])
-        assert ((source, answer) in found) == earlier
+def test_the_command_line_sets_thresholds():
+    (config,) = RecipeParser([FilterConfig], prog="x").parse(["--max_copy=0.8", "--similarity_model", "some/model"])
+    assert config == FilterConfig(max_copy=0.8, similarity_model="some/model")
 
 
-def test_one_source_may_give_one_answer_twice():
-    assert duplicates([("a", "x"), ("a", "x"), ("b", "X!"), ("a", "x")]) == {("b", "X!")}
+PAIRS = st.lists(
+    st.tuples(st.sampled_from("abcdef"), st.sampled_from(["x", "X.", "y", "Y!", "z"]) | st.text(max_size=2))
+)
 
 
-def test_script_share_counts_letters_and_marks_only():
-    assert TA.script_share(TAMIL) == 1.0 and EN.script_share(TAMIL) == 0.0
-    assert TA.script_share("123 …") == 1.0
-    assert TA.script_share("நாய்ab") == pytest.approx(4 / 6)
+@given(PAIRS)
+def test_duplicates_are_answers_that_another_source_gave_first(pairs):
+    duplicates, first = Duplicates(), {}
+    for source, answer in pairs:
+        assert duplicates.seen(source, answer) == (first.setdefault(fold(answer), source) != source)
+
+
+def test_many_answers_take_little_memory():
+    duplicates, count = Duplicates(), 20_000
+    tracemalloc.start()
+    try:
+        assert not any(duplicates.seen(f"source {n}", f"A rather long answer, number {n}") for n in range(count))
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 60 * count
+    assert all(duplicates.seen("another source", f"a rather long answer number {n}") for n in range(count))
+    assert not any(duplicates.seen(f"source {n}", f"A rather long answer, number {n}") for n in range(count))
+
+
+def test_filters_import_no_torch():
+    code = (
+        "import sys, hf_xling.generation.filters; sys.exit(bool({'torch', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

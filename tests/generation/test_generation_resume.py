@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from generation_runs import DEAD, config, contents, other_words, rows
@@ -8,8 +7,8 @@ from loopback import LoopbackTGI
 from hf_xling import runs
 from hf_xling.errors import EndpointError, InputError
 from hf_xling.generation import stage
-from hf_xling.generation.records import Completion
-from hf_xling.generation.stage import generate
+from hf_xling.generation.filters import FilterConfig
+from hf_xling.generation.stage import generate, is_generated
 from hf_xling.sample.replay import serving
 
 # Going on
@@ -40,7 +39,7 @@ def test_failures_of_the_endpoint_are_rows_and_are_tried_again_on_the_next_run(w
 
 @pytest.mark.parametrize(
     ("status", "bad", "texts", "ends"),
-    [(401, 1, 100, True), (401, 2, 100, False), (401, 39, 40, False), (422, 39, 40, True), (413, 39, 40, True)],
+    [(401, 1, 100, True), (401, 2, 100, False), (401, 15, 16, False), (422, 39, 40, True), (413, 39, 40, True)],
 )
 def test_a_run_ends_when_the_endpoint_has_answered_all_but_one_text_in_a_hundred(
     world, tmp_path, status, bad, texts, ends
@@ -62,11 +61,9 @@ def test_a_run_ends_when_the_endpoint_has_answered_all_but_one_text_in_a_hundred
     assert finished(out) == ends and len(rows(out, "rejected")) == bad and len(rows(out, "accepted")) == texts - bad
 
 
-def test_one_text_that_tgi_cannot_generate_for_is_no_failure_of_the_endpoint():
-    assert stage._failure(config(Path(), DEAD), {"x": Completion(None, error="424 Request failed")}) is None
-    told = {str(number): Completion(None, error="timed out" if number else "503 x") for number in range(3)}
-    failure = stage._failure(config(Path(), DEAD), {**told, "x": Completion("y")})
-    assert "3 of 4 texts are unanswered, most often because of `timed out`" in str(failure)
+def test_texts_that_tgi_cannot_generate_for_are_no_failure_of_the_endpoint(world):
+    manifest, out, server = world(["one", "two"], lambda source: 424 if source == "two" else other_words(source))
+    assert manifest["reasons"] == {"endpoint": 1} and finished(out) and server.seen == {"one": 1, "two": 3}
 
 
 def test_a_finished_run_that_grows_and_meets_a_dying_endpoint_is_finished_no_more(world, tmp_path):
@@ -108,12 +105,34 @@ def test_another_model_is_asked_again(world):
     assert world(["one"])[2].seen == {}
 
 
+def test_other_filters_make_the_rows_anew_and_ask_for_nothing(world, tmp_path):
+    strict, lenient = FilterConfig(), FilterConfig(max_length_ratio=9.0)
+    lines = ["one", "two", "a word or two"]
+    told = config(tmp_path, DEAD)
+    assert not is_generated(told)
+    _, out, _ = world(lines, lambda source: f"{other_words(source)} and many a word more", filters=strict)
+    assert is_generated(told) and is_generated(told, strict) and not is_generated(told, lenient)
+    assert {row["reason"] for row in rows(out, "rejected")} == {"length"}
+    before = contents(out)
+    manifest, out, server = world(lines, filters=lenient)
+    assert server.seen == {} and manifest["accepted"] == 3 and manifest["filters"]["max_length_ratio"] == 9.0
+    assert is_generated(told, lenient) and not is_generated(told, strict)
+    _, _, server = world(lines, filters=strict)
+    assert server.seen == {} and contents(out) == before and is_generated(told, strict)
+    assert not is_generated(config(tmp_path, DEAD, samples=2), strict)
+    with pytest.raises(InputError, match="holds another run"):
+        is_generated(config(tmp_path, DEAD, seed=1), strict)
+
+
 @pytest.mark.parametrize(
     "change, named",
     [
         ({"language": "ta"}, r"language was 'en', is now 'ta'"),
         ({"seed": 1}, r"parameters\.seed was 0, is now 1"),
-        ({"temperature": 0.0}, r"parameters\.do_sample was True, is now False"),
+        ({"temperature": 0.0}, r"parameters\.temperature was 0\.7, is now 0\.0"),
+        ({"token_budget": 2.0}, r"parameters\.token_budget was 3\.0, is now 2\.0"),
+        ({"wire": "chat"}, r"wire was 'auto', is now 'chat'"),
+        ({"language_name": "Simple English"}, r"language was 'en'"),
     ],
 )
 def test_another_run_in_the_folder_is_refused_with_the_field_named(world, change, named):

@@ -1,58 +1,77 @@
 import csv
 from collections import Counter
 
+import pyarrow.parquet
 import pytest
-from generation_runs import other_words, rows
+from generation_runs import manifest_of, other_words, rows
 from loopback import LoopbackTGI
 
-from hf_xling.generation import stage
+from hf_xling.generation.filters import SCORES, FilterConfig
+from hf_xling.generation.rows import REJECTED_SCHEMA, ROW_SCHEMA
 
 # Rows
 
+ANSWERS = {
+    "copied twice over": "Copied twice over!",
+    "silent": " ",
+    "one two three four": ("never ending and", "length"),
+    "no text for TGI": 422,
+    "foreign": "ஒரு நாய் ஓடுகிறது",
+    "declined": "I cannot help with that request.",
+    "wordy": "word " * 40,
+    "There were 17 dogs in 1999.": "In the year 1999 there was a number of dogs.",
+    "said again": "Paraphrase this sentence in English. Keep its meaning; change its words and its structure.",
+    "long": "A very long answer to a very short source text indeed, isn't it, my friend?",
+    "talkative": "Here is a paraphrase: as short as it gets",
+    "first": "the same answer",
+    "second": "The same answer.",
+    "good": "as it should be",
+}
+REFUSED = "endpoint: 422 bad luck with no text for TGI"
+
 
 def test_each_source_row_ends_exactly_once_in_accepted_or_rejected(world):
-    answers = {
-        "copied": "Copied!",
-        "silent": " ",
-        "cut": ("never ending and", "length"),
-        "refused": 422,
-        "foreign": "ஒரு நாய் ஓடுகிறது",
-        "first": "the same answer",
-        "second": "The same answer.",
-        "good": "as it should be",
-    }
-    texts = ["good", "", "copied", "silent", "good", "cut", "  ", "refused", "foreign", "first", "second", "first"]
-    manifest, out, _ = world(texts, answers.__getitem__)
+    texts = ["good", "", *ANSWERS, "  ", "first"]
+    manifest, out, server = world(texts, ANSWERS.__getitem__)
     accepted, rejected = rows(out, "accepted"), rows(out, "rejected")
-    assert [(row["id"], row["text"]) for row in accepted] == [
-        ("1", "as it should be"),
-        ("5", "as it should be"),
-        ("10", "the same answer"),
-        ("12", "the same answer"),
+    assert [(row["id"], row["source_text"], row["text"]) for row in accepted] == [
+        ("1", "good", "as it should be"),
+        ("13", "talkative", "as short as it gets"),
+        ("14", "first", "the same answer"),
+        ("16", "good", "as it should be"),
+        ("18", "first", "the same answer"),
     ]
-    reasons = {row["id"]: row["reason"] for row in rejected}
-    assert reasons == {
-        "2": "no_source_text",
-        "3": "copy",
-        "4": "empty",
-        "6": "truncated",
-        "7": "no_source_text",
-        "8": "endpoint: 422 bad luck with refused",
-        "9": "wrong_script",
-        "11": "duplicate",
+    found = {row["source_text"]: (row["reason"], row["failed"]) for row in rejected}
+    assert found == {
+        "": ("no_source_text", ["no_source_text"]),
+        "copied twice over": ("copy", ["copy"]),
+        "silent": ("empty", ["empty"]),
+        "one two three four": ("truncated", ["truncated"]),
+        "no text for TGI": (REFUSED, [REFUSED]),
+        "foreign": ("wrong_script", ["wrong_script"]),
+        "declined": ("refusal", ["refusal"]),
+        "wordy": ("repetition", ["repetition", "length"]),
+        "There were 17 dogs in 1999.": ("numerals", ["numerals"]),
+        "said again": ("prompt_echo", ["prompt_echo", "length"]),
+        "long": ("length", ["length"]),
+        "  ": ("no_source_text", ["no_source_text"]),
+        "second": ("duplicate", ["duplicate"]),
     }
     everything = {row["id"]: row["source_text"] for row in accepted + rejected}
     assert everything == {str(number): text for number, text in enumerate(texts, 1)}
     assert len(accepted) + len(rejected) == len(texts) == manifest["rows"]
-    assert (manifest["accepted"], manifest["rejected"], manifest["distinct_texts"]) == (4, 8, 8)
-    assert manifest["reasons"] == dict(Counter(reason.split(":")[0] for reason in reasons.values()))
-    assert manifest["generated_tokens"] == 17  # of each answer once, however many rows it stands in
+    assert (manifest["accepted"], manifest["rejected"], manifest["distinct_texts"]) == (5, 13, len(ANSWERS))
+    assert manifest["acceptance_rate"] == round(5 / 18, 4)
+    assert manifest["reasons"] == dict(Counter(row["reason"].split(":")[0] for row in rejected))
+    # Once each, but for what was empty (tried a few times) or cut (asked for again with more).
+    assert {text: count for text, count in server.seen.items() if count > 1} == {"silent": 3, "one two three four": 4}
 
 
 def test_a_row_tells_what_made_it(world):
     manifest, out, server = world(["A dog runs."], language="ta", task="translate", answer=lambda _: "ஒரு நாய்.")
     (row,) = rows(out, "accepted")
-    assert row == {
+    scores = {score.name for score in SCORES}
+    assert {name: value for name, value in row.items() if name not in scores} == {
         "id": "1",
         "source_text": "A dog runs.",
         "text": "ஒரு நாய்.",
@@ -68,11 +87,60 @@ def test_a_row_tells_what_made_it(world):
         "seed": 7,
         "parent_text": None,
         "root_text": None,
-        "script_share": 1.0,
-        "length_ratio": pytest.approx(9 / 11),
     }
-    assert manifest["chain"] == ["translate"] and manifest["parameters"]["max_new_tokens"] == 256
+    assert scores < row.keys() and row["script_share"] == 1.0 and row["length_ratio"] == pytest.approx(9 / 11 / 1.24)
+    assert (row["refusal"], row["preamble"], row["numerals_kept"], row["similarity"]) == (False, None, None, None)
     assert "A dog runs." in server.bodies[0]["inputs"] and len(row["request_key"]) == 64
+    assert pyarrow.parquet.read_schema(out / "accepted" / "part-00000.parquet").equals(ROW_SCHEMA)
+    assert pyarrow.parquet.read_schema(out / "rejected" / "part-00000.parquet").equals(REJECTED_SCHEMA)
+    assert rows(out, "rejected") == []
+
+
+def test_the_manifest_tells_what_was_done(world):
+    lines, answers = ["one", "two", "one", "", "cut"], {"cut": ("cut and", "length")}
+    manifest, out, server = world(lines, lambda source: answers.get(source, other_words(source)))
+    assert manifest == manifest_of(out)
+    took, versions = manifest.pop("last_run"), manifest.pop("versions")
+    prompt = manifest.pop("prompt")
+    assert {**manifest, "input": None, "filters": None, "prompt_id": None, "reasons": None} == {
+        "task": "paraphrase",
+        "chain": ["paraphrase"],
+        "language": "en",
+        "source_language": "en",
+        "input": None,
+        "model_id": "org/model",
+        "model_sha": "abc123",
+        "wire": "generate",
+        "prompt_id": None,
+        "parameters": {"max_new_tokens": 1024, "token_budget": 3.0, "temperature": 0.7, "top_p": None, "seed": 0},
+        "samples": 1,
+        "filters": None,
+        "rows": 5,
+        "distinct_texts": 3,
+        "accepted": 3,
+        "rejected": 2,
+        "acceptance_rate": 0.6,
+        "reasons": None,
+        "generated_tokens": 2 * 4 + 2 * server.seen["cut"],  # of all tries
+    }
+    assert manifest["reasons"] == {"no_source_text": 1, "truncated": 1}
+    assert prompt.keys() == {"system", "instruction", "form", "stop", "sha256"} and manifest["prompt_id"].startswith(
+        "paraphrase-v1-"
+    )
+    assert manifest["filters"]["min_script_share"] == FilterConfig().min_script_share
+    sent = sum(server.seen.values())
+    assert sent > 3 and (took["requests"], took["completions"]) == (sent, sent)
+    assert took["tokens"] == manifest["generated_tokens"] and took["seconds"] > 0
+    assert took["completions_per_second"] > 0 and took["tokens_per_second"] > 0
+    assert versions.keys() == {"hf_xling", "huggingface_hub", "python", "endpoint"} and all(
+        versions[name] for name in versions if name != "endpoint"
+    )
+    again, _, _ = world(lines)
+    assert {**again["last_run"], "seconds": 0} == {
+        **{"requests": 0, "completions": 0, "tokens": 0, "seconds": 0},
+        **{"completions_per_second": 0.0, "tokens_per_second": 0.0},
+    }
+    assert again["generated_tokens"] == took["tokens"]
 
 
 def test_text_that_stands_in_many_rows_is_asked_for_once(world):
@@ -86,7 +154,8 @@ def test_texts_are_verbatim(world, tmp_path):
     with open(tmp_path / "a.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["text"], *([text] for text in texts)])
     _, out, server = world("a.csv")
-    assert [row["source_text"] for row in rows(out, "accepted")] == texts
+    found = {int(row["id"]): row["source_text"] for kind in ("accepted", "rejected") for row in rows(out, kind)}
+    assert [found[number] for number in sorted(found)] == texts
     assert set(server.seen) == set(texts)
 
 
@@ -159,17 +228,45 @@ def test_the_wires_are_given_what_they_take(world):
     assert messages[-1]["content"].endswith("\n\none") and len(rows(out, "accepted")) == 1
 
 
-def test_the_window_is_what_info_allows_unless_it_is_given(world, monkeypatch):
-    sizes = []
+def test_only_answers_that_were_cut_are_asked_for_again_with_more(world):
+    """The server goes by the limit that it is given: the long answer needs the last of them, the loop would any."""
+    long = " ".join(f"word{chr(97 + n)}" for n in range(25))
+    answers = {"short": ("fine", "eos_token"), "looping": ("on and on and " * 10, "length")}
 
-    async def watched(requests, send, record, size, run=stage.run_window):
-        sizes.append(size)
-        await run(requests, send, record, size)
+    def answer(source):
+        limit = server.bodies[-1]["parameters"]["max_new_tokens"]
+        return answers.get(source) or ((long, "eos_token") if limit == 300 else (long[:limit], "length"))
 
-    monkeypatch.setattr(stage, "run_window", watched)
-    world(["one"])
-    server = LoopbackTGI(other_words)
-    server.info["max_concurrent_requests"] = 5000
-    world(["one"], server=server, output="b")
-    world(["one"], max_in_flight=3, output="c")
-    assert sizes == [8, 100, 3]
+    server = LoopbackTGI(answer)
+    _, out, _ = world(["short", "long", "looping"], server=server, max_new_tokens=300)
+    assert server.seen["short"] == server.seen["looping"] == 1 and server.seen["long"] > 1
+    limits = [body["parameters"]["max_new_tokens"] for body in server.bodies if "long" in body["inputs"]]
+    assert limits == sorted(set(limits)) and limits[-1] == 300
+    texts = {row["source_text"]: row["text"] for row in rows(out, "accepted") + rows(out, "rejected")}
+    assert texts["long"] == long and texts["short"] == "fine"
+    (row,) = [row for row in rows(out, "rejected") if row["source_text"] == "looping"]
+    assert row["failed"][:2] == ["repetition", "truncated"]
+
+
+def test_prompts_of_the_users_own_and_languages_by_flags_or_file(world, tmp_path):
+    (tmp_path / "prompt.yaml").write_text(
+        "name: terse\nversion: 2\nsystem: ''\ninstruction: Say it in {{ language }}, tersely.\n"
+        "form: '{{ instruction }} <<{{ source }}>> '\nstop: ['<<']\n"
+    )
+    (tmp_path / "klingon.yaml").write_text("code: tlh\nname: Klingon\nlength_factor: 1.5\n")
+    server = LoopbackTGI(lambda source: f"{other_words(source)}<<more")
+    server.source_in = lambda prompt: prompt.partition("<<")[2].removesuffix(">> ")
+    fields = {"task": "my_own", "prompt": str(tmp_path / "prompt.yaml"), "server": server}
+    klingon = {"language": "tlh", "language_name": "Klingon"}
+    manifest, out, _ = world(["one"], length_factor=1.5, **klingon, **fields)
+    body = server.bodies[0]
+    assert body["inputs"] == "Say it in Klingon, tersely. <<one>> " and body["parameters"]["stop"] == ["<<"]
+    (row,) = rows(out, "accepted")
+    assert (row["text"], row["language"], row["task"]) == (other_words("one"), "tlh", "my_own")
+    assert row["prompt_id"].startswith("terse-v2-") and manifest["chain"] == ["my_own"]
+    manifest, other, _ = world(["one"], language=str(tmp_path / "klingon.yaml"), output="file", **fields)
+    assert server.bodies[1] == body and manifest["language"] == "tlh"
+    assert rows(other, "accepted") == [row]
+    # Another alphabet by a flag: what is written in Latin letters is in the wrong one.
+    _, out, _ = world(["one"], language_script=["F8D0-F8FF"], output="u", **klingon, **fields)
+    assert rows(out, "rejected")[0]["reason"] == "wrong_script"

@@ -1,49 +1,51 @@
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledger_entries import KEYS, fill, found, read
 
 from hf_xling.errors import InputError
-from hf_xling.generation.ledger import SYNC_EVERY, Ledger
+from hf_xling.generation.ledger import SYNC_ENTRIES, Ledger
 from hf_xling.generation.records import Completion
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
-    ["வணக்கம்\nஉலகம்", "a\r\nb\x00c", "\u2028 \u2029 \x85 \x0b", "😀", '"} 00000000 {"key": "']
+    [
+        *("வணக்கம்\nஉலகம்", "a\r\nb\x00c", "\u2028 \u2029 \x85 \x0b", "😀", '"} 00000000 {"key": "', ", ", "\\"),
+        *(
+            '", "error": "',
+            ', "error": "',
+            '\\", "error": "x',
+            '"finish_reason": "length"',
+            ', "finish_reason": "length"',
+        ),
+    ]
 )
 COMPLETIONS = st.builds(
     Completion,
     text=st.none() | TEXT,
-    finish_reason=st.none() | st.sampled_from(["eos_token", "length"]),
+    finish_reason=st.none() | st.sampled_from(["eos_token", "length", "stop"]) | TEXT,
     generated_tokens=st.none() | st.integers(0, 10**6),
     seed=st.none() | st.integers(0, 2**64 - 1),
     error=st.none() | TEXT,
+    model_id=st.none() | TEXT,
+    model_sha=st.none() | TEXT,
 )
-ENTRIES = st.lists(st.tuples(st.sampled_from(["k1", "k2", "k3", "தமிழ்"]), COMPLETIONS), max_size=6)
-
-
-def fill(folder, entries) -> None:
-    with Ledger(folder) as ledger:
-        for key, completion in entries:
-            ledger.add(key, completion)
-
-
-def read(folder) -> dict:
-    with Ledger(folder) as ledger:
-        found = {key: ledger.get(key) for key in ("k1", "k2", "k3", "தமிழ்", *map(str, range(200)))}
-        found = {key: completion for key, completion in found.items() if completion is not None}
-        assert len(ledger) == len(found)
-        return found
+ENTRIES = st.lists(st.tuples(st.sampled_from(KEYS[:4]), COMPLETIONS), max_size=6)
 
 
 @given(ENTRIES, ENTRIES)
 def test_entries_survive_a_round_trip_and_the_newest_counts(tmp_path_factory, first, second):
     folder = tmp_path_factory.mktemp("ledger")
     fill(folder, first)
-    assert read(folder) == dict(first)
-    fill(folder, second)
+    with Ledger(folder) as ledger:
+        assert found(ledger) == dict(first)
+        for number, (key, completion) in enumerate(second, 1):
+            ledger.add(key, completion)
+            assert found(ledger) == dict(first + second[:number])
     assert read(folder) == dict(first + second)
 
 
@@ -58,60 +60,141 @@ def test_a_file_cut_anywhere_loses_at_most_the_torn_entry_and_takes_new_ones(tmp
     path.write_bytes(content[:cut])
     whole = content[:cut].count(b"\n")
     assert read(folder) == dict(entries[:whole])
-    assert path.read_bytes() == b"".join(content[:cut].splitlines(keepends=True)[:whole]) or b"\r" in content
-    fill(folder, [("k1", Completion("new"))])
-    assert read(folder) == dict([*entries[:whole], ("k1", Completion("new"))])
+    assert path.read_bytes() == b"".join(line + b"\n" for line in content[:cut].split(b"\n")[:-1])
+    fill(folder, [(KEYS[0], Completion("new"))])
+    assert read(folder) == dict([*entries[:whole], (KEYS[0], Completion("new"))])
 
 
 def test_every_cut_of_a_tamil_ledger(tmp_path):
-    entries = [("k1", Completion("ஒரு நாய்\nஓடுகிறது", "eos_token", 4, 7)), ("k2", Completion(None, error="429 …"))]
+    entries = [(KEYS[0], Completion("ஒரு நாய்\nஓடுகிறது", "length", 4, 7)), (KEYS[1], Completion(None, error="429 …"))]
     fill(tmp_path, entries)
     path = tmp_path / "ledger.jsonl"
     content = path.read_bytes()
     ends = [index + 1 for index, byte in enumerate(content) if byte == ord("\n")]
     for cut in range(len(content) + 1):
         path.write_bytes(content[:cut])
-        assert read(tmp_path) == dict(entries[: sum(end <= cut for end in ends)])
+        with Ledger(tmp_path) as ledger:
+            assert [ledger.get(key) for key, _ in entries] == [
+                completion if end <= cut else None for (_, completion), end in zip(entries, ends, strict=True)
+            ]
+
+
+@given(st.integers(0, 400), st.integers(0, 255).filter(lambda byte: byte != 10))
+def test_a_damaged_byte_costs_no_more_than_its_entry(tmp_path_factory, place, byte):
+    folder = tmp_path_factory.mktemp("ledger")
+    entries = {key: Completion(f"text of {key[:3]}", "eos_token", 5) for key in KEYS[:3]}
+    fill(folder, entries.items())
+    path = folder / "ledger.jsonl"
+    content = bytearray(path.read_bytes())
+    place %= len(content)
+    if content[place] == 10:  # without its end an entry becomes a part of the next
+        return
+    number = content[:place].count(10)
+    content[place] = byte
+    path.write_bytes(content)
+    with Ledger(folder) as ledger:
+        for index, key in enumerate(entries):
+            known = ledger.get(key)
+            assert known == entries[key] or (index == number and known is None)
+    assert path.read_bytes() == bytes(content)
 
 
 def test_a_damaged_entry_is_left_out_with_a_warning_and_the_others_stay(tmp_path, caplog):
-    fill(tmp_path, [(f"k{n}", Completion(f"text {n}")) for n in (1, 2, 3)])
+    fill(tmp_path, [(key, Completion(f"text {n}")) for n, key in enumerate(KEYS[:3], 1)])
     path = tmp_path / "ledger.jsonl"
     damaged = path.read_bytes().replace(b"text 2", b"text 9")
     path.write_bytes(damaged)
-    assert read(tmp_path) == {"k1": Completion("text 1"), "k3": Completion("text 3")}
+    assert read(tmp_path) == {KEYS[0]: Completion("text 1"), KEYS[2]: Completion("text 3")}
     (warning,) = caplog.records
-    assert "ledger.jsonl: a damaged entry" in warning.getMessage()
-    assert path.read_bytes() == damaged
-
-
-def test_two_writers_are_refused_and_the_lock_goes_with_its_holder(tmp_path):
-    with Ledger(tmp_path) as ledger:
-        with pytest.raises(InputError, match="another process is writing this ledger"), Ledger(tmp_path):
-            pass
-        ledger.add("k1", Completion("x"))
-    fill(tmp_path, [("k2", Completion("y"))])
-    assert set(read(tmp_path)) == {"k1", "k2"}
-
-
-def test_an_added_entry_survives_a_kill_of_the_process(tmp_path):
-    program = (
-        "import os, signal, sys\n"
-        "from hf_xling.generation.ledger import Ledger\n"
-        "from hf_xling.generation.records import Completion\n"
-        "ledger = Ledger(sys.argv[1]).__enter__()\n"
-        "for n in range(int(sys.argv[2])):\n"
-        "    ledger.add(str(n), Completion(f'text {n}'))\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    count = SYNC_EVERY + 5
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path), str(count)], timeout=60)
-    assert done.returncode == -9
-    assert read(tmp_path) == {str(n): Completion(f"text {n}") for n in range(count)}
+    assert "ledger.jsonl: a damaged entry at byte" in warning.getMessage()
+    # As a power failure may leave it: the file is as long as it was to be, but parts of it are nothing.
+    path.write_bytes(damaged[:20] + bytes(300) + b"\n" + damaged[-1 - damaged[:-1][::-1].index(b"\n") :] + bytes(99))
+    assert read(tmp_path) == {KEYS[2]: Completion("text 3")}
 
 
 def test_a_line_is_checksum_and_json_that_other_tools_read(tmp_path):
-    fill(tmp_path, [("k1", Completion("வணக்கம்", "eos_token", 3))])
+    fill(tmp_path, [(KEYS[0], Completion("வணக்கம்", "eos_token", 3))])
     checksum, _, content = (tmp_path / "ledger.jsonl").read_text("utf-8").partition(" ")
     assert len(checksum) == 8 and "வணக்கம்" in content
-    assert json.loads(content) == {"key": "k1", "text": "வணக்கம்", "finish_reason": "eos_token", "generated_tokens": 3}
+    assert json.loads(content) == {
+        **{"key": KEYS[0], "text": "வணக்கம்", "finish_reason": "eos_token", "generated_tokens": 3}
+    }
+
+
+# Several processes
+
+
+def test_two_writers_are_refused_and_the_lock_goes_with_its_holder(tmp_path):
+    with Ledger(tmp_path) as ledger, Ledger(tmp_path, rank=1) as other:
+        for rank, path in ((0, ledger.path), (1, other.path)):
+            with pytest.raises(InputError) as caught, Ledger(tmp_path, rank):
+                pass
+            assert str(caught.value) == f"{path}: another process is writing this ledger"
+        ledger.add(KEYS[0], Completion("x"))
+        other.add(KEYS[1], Completion("y"))
+    fill(tmp_path, [(KEYS[2], Completion("z"))])
+    assert set(read(tmp_path)) == set(KEYS[:3])
+
+
+RANKED = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(KEYS[:3]), COMPLETIONS), max_size=12)
+
+
+@settings(max_examples=40)
+@given(RANKED, st.integers(0, 3))
+def test_the_files_of_all_ranks_are_read_and_a_failure_hides_no_answer_of_another(tmp_path_factory, entries, reader):
+    folder = tmp_path_factory.mktemp("ledger")
+    for rank in range(3):
+        fill(folder, [(key, completion) for of, key, completion in entries if of == rank], rank)
+    known = read(folder, reader)
+    assert known.keys() == {key for _, key, _ in entries}
+    for key, completion in known.items():
+        own = [entry for rank, of, entry in entries if of == key and rank == reader]
+        others = [entry for rank, of, entry in entries if of == key and rank != reader]
+        assert completion in own[-1:] + others
+        if completion.error is not None:
+            assert not any(entry.error is None for entry in own[-1:] + others)
+
+
+def test_what_others_have_added_is_read_at_the_next_look(tmp_path):
+    with Ledger(tmp_path) as first:
+        first.add(KEYS[0], Completion(None, error="503"))
+        first.add(KEYS[1], Completion("mine"))
+        with Ledger(tmp_path, 1) as second:
+            assert set(found(second)) == set(KEYS[:2])
+            for key in KEYS[:3]:
+                second.add(key, Completion(None, error="timed out"))
+            first.refresh()
+            assert found(first)[KEYS[1]] == Completion("mine")
+            second.add(KEYS[0], Completion("theirs"))
+            # A line that is not whole yet is left for the next look.
+            content = b'00000000 {"key": "' + KEYS[4].encode()
+            with open(second.path, "ab") as stream:
+                stream.write(content)
+            first.refresh()
+            os.truncate(second.path, second.path.stat().st_size - len(content))
+            second.add(KEYS[3], Completion("a later one", "length"))
+            first.refresh()
+            assert found(first) == {
+                KEYS[0]: Completion("theirs"),
+                KEYS[1]: Completion("mine"),
+                KEYS[2]: Completion(None, error="timed out"),
+                KEYS[3]: Completion("a later one", "length"),
+            }
+
+
+KILLED = """
+import os, signal, sys
+from hf_xling.generation.ledger import Ledger
+from hf_xling.generation.records import Completion
+ledger = Ledger(sys.argv[1]).__enter__()
+for key in sys.argv[2:]:
+    ledger.add(key, Completion(f"text of {key}"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_added_entry_survives_a_kill_of_the_process(tmp_path):
+    keys = KEYS[: SYNC_ENTRIES + 5]
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), *keys], timeout=60)
+    assert done.returncode == -9
+    assert read(tmp_path) == {key: Completion(f"text of {key}") for key in keys}

@@ -1,120 +1,192 @@
 import asyncio
 import random
-import time
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from fake_client import FakeClient, answering, failing, failure, pool_of, requests, send_all
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hf_xling.generation.endpoint import RequestError
+from hf_xling.generation.pool import Pool
 from hf_xling.generation.records import Completion, Request
-from hf_xling.generation.window import MAX_ATTEMPTS, run_window
+from hf_xling.generation.window import MOST_TRIES
 
 
-def requests(count):
-    return [Request(str(n), f"prompt {n}", {}, None, None) for n in range(count)]
+@pytest.mark.parametrize(("count", "most"), [(0, 4), (1, 8), (20, 1), (20, 4), (20, 100)])
+def test_each_request_is_sent_and_recorded_once_within_the_limit(count, most):
+    client = answering()
+    assert send_all(pool_of(client, most=most), requests(count)) == {str(n): Completion("x") for n in range(count)}
+    assert client.sent == [str(n) for n in range(count)] and client.most == min(count, most)
 
 
-def run(send, count=20, size=4, record=None):
-    recorded = {}
+def test_requests_are_taken_when_there_is_room_for_them():
+    given, recorded = [], []
 
-    def keep(request, completion):
-        assert request.source not in recorded
-        recorded[request.source] = completion
+    def sent():
+        for request in requests(20):
+            given.append(request.source)
+            assert len(given) <= len(recorded) + 3 + 1  # what is in flight, and what is next
+            yield request
 
-    asyncio.run(run_window(requests(count), send, record or keep, size, longest_wait=0.002))
-    return recorded
-
-
-@pytest.mark.parametrize(("count", "size"), [(0, 4), (1, 8), (20, 1), (20, 4), (20, 100)])
-def test_each_request_is_sent_and_recorded_once_within_the_window(count, size):
-    now, most, sent = 0, 0, []
-
-    async def send(request):
-        nonlocal now, most
-        now, most = now + 1, max(most, now + 1)
-        sent.append(request.source)
-        await asyncio.sleep(0.001)
-        now -= 1
-        return Completion(f"answer {request.source}")
-
-    assert run(send, count, size) == {str(n): Completion(f"answer {n}") for n in range(count)}
-    assert sorted(sent) == sorted(str(n) for n in range(count))
-    assert most == min(count, size)
+    send_all(pool_of(answering(), most=3), sent(), record=lambda request, answer: recorded.append(request))
+    assert len(given) == len(recorded) == 20
 
 
 def test_the_window_is_refilled_at_each_completion_and_never_waits_for_the_slowest():
-    finished = []
+    async def answer(request):
+        while request.source == "0" and len(client.sent) < 20:  # a barrier would stop here for ever
+            await asyncio.sleep(1)
+        await asyncio.sleep(1)
+        return "x"
 
-    async def send(request):
-        if request.source == "0":
-            while len(finished) < 19:  # a barrier would stop here for ever
-                await asyncio.sleep(0)
-        finished.append(request.source)
-        return Completion("x")
-
-    async def bounded():
-        await asyncio.wait_for(run_window(requests(20), send, lambda *_: None, 2), 5)
-
-    asyncio.run(bounded())
-    assert finished[-1] == "0" and len(finished) == 20
+    client = FakeClient(answer)
+    assert len(send_all(pool_of(client, most=2), requests(20))) == 20
 
 
-def test_what_may_succeed_later_is_tried_again():
-    tries = {}
-
-    async def send(request):
-        tries[request.source] = tries.get(request.source, 0) + 1
-        if tries[request.source] <= int(request.source) % MAX_ATTEMPTS:
-            raise RequestError("429 overloaded", retry=True)
-        return Completion("x")
-
-    assert set(run(send, 10).values()) == {Completion("x")}
-    assert tries == {str(n): n % MAX_ATTEMPTS + 1 for n in range(10)}
+def test_two_endpoints_are_both_kept_full():
+    slow, fast = FakeClient(lambda request: asyncio.sleep(9, "slow")), FakeClient(lambda request: asyncio.sleep(1, "f"))
+    send_all(pool_of(slow, fast, most=[2, 3]), requests(100))
+    assert (slow.most, fast.most) == (2, 3) and len(fast.sent) > 5 * len(slow.sent) > 0
 
 
-def test_failures_are_completions_with_their_error():
-    tries = {}
-
-    async def send(request):
-        tries[request.source] = tries.get(request.source, 0) + 1
-        raise RequestError("422 too long", False) if request.source == "1" else RequestError("timed out", True)
-
-    recorded = run(send, 3)
-    assert recorded == {
-        "0": Completion(None, error="timed out"),
-        "1": Completion(None, error="422 too long"),
-        "2": Completion(None, error="timed out"),
-    }
-    assert tries == {"0": MAX_ATTEMPTS, "1": 1, "2": MAX_ATTEMPTS}
+# What may succeed later
 
 
-def test_an_error_of_our_own_stops_all_and_is_raised_as_it_is():
-    recorded = []
+def test_a_request_that_backs_off_leaves_its_place_to_another_and_goes_before_any_new_one():
+    async def answer(request):
+        await asyncio.sleep(60)  # longer than any wait
+        return failure("unavailable") if client.tries["0"] == 1 and request.source == "0" else "x"
 
+    client = FakeClient(answer)
+    assert len(send_all(pool_of(client, most=1), requests(4))) == 4
+    assert client.sent == ["0", "1", "0", "2", "3"]
+
+
+@pytest.mark.parametrize(("kind", "most"), MOST_TRIES.items())
+def test_each_kind_of_failure_has_its_number_of_tries(kind, most):
+    outcome = "" if kind == "empty" else failure(kind)
+    client = answering(s0=[outcome] * (most - 1), s1=[outcome] * 99)
+    recorded = send_all(pool_of(client), requests(4))
+    assert client.tries == {"0": most, "1": most, "2": 1, "3": 1}
+    assert recorded["0"] == Completion("x")
+    assert recorded["1"] == (Completion("") if kind == "empty" else Completion(None, error=kind))  # `empty` stands
+
+
+@pytest.mark.parametrize("kind", ["refused", "denied"])
+def test_what_will_never_succeed_is_sent_once(kind):
+    client = answering(s1=failing(kind))
+    recorded = send_all(pool_of(client), requests(3))
+    assert client.tries == {"0": 1, "1": 1, "2": 1} and recorded["1"] == Completion(None, error=kind)
+
+
+def test_waits_grow_and_have_a_limit():
+    async def answer(request):
+        times.append(asyncio.get_running_loop().time())
+        return failure("overloaded")
+
+    times = []
+    random.seed(0)
+    send_all(pool_of(FakeClient(answer), most=1), requests(1), longest_wait=20.0)
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert len(waits) == MOST_TRIES["overloaded"] - 1
+    assert all(wait <= min(20.0, 0.5 * 2 ** (number + 1)) for number, wait in enumerate(waits))
+    assert max(waits) > 5
+
+
+def test_tries_of_different_kinds_are_counted_apart():
+    kinds = [kind for kind, most in MOST_TRIES.items() if kind != "empty" for _ in range(most - 1)]
+    random.Random(0).shuffle(kinds)
+    client = answering(s0=failing(*kinds))
+    assert send_all(pool_of(client), requests(2))["0"] == Completion("x")
+    assert client.tries["0"] == len(kinds) + 1
+
+
+def test_an_overloaded_endpoint_is_given_less():
+    at_work = 0
+
+    async def answer(request):
+        nonlocal at_work
+        if at_work == 4:
+            return await asyncio.sleep(0.01, failure("overloaded", 429))
+        at_work += 1
+        await asyncio.sleep(10)
+        at_work -= 1
+        return "x"
+
+    client = FakeClient(answer)
+    pool = pool_of(client, most=64)
+    assert set(send_all(pool, requests(400)).values()) == {Completion("x")}
+    assert client.most == 64 and int(pool.endpoints[0].limit) < 16
+    assert len(client.sent) < 3 * 400
+
+
+def test_an_answer_may_be_followed_by_another_request_before_any_new_one():
     def record(request, completion):
         recorded.append(request.source)
-        if len(recorded) >= 3:  # from now on the disk is full, for every worker
-            raise OSError(28, "No space left on device")
+        return Request(f"more of {request.source}", "", {}, None, None) if request.source in ("0", "3") else None
 
-    async def send(request):
-        await asyncio.sleep(random.Random(request.source).random() / 1000)
-        return Completion("x")
-
-    with pytest.raises(OSError, match="No space left"):
-        run(send, 1000, 4, record)
-    assert 3 <= len(recorded) < 3 + 4
+    recorded, client = [], answering()
+    send_all(pool_of(client, most=1), requests(5), record=record)
+    assert client.sent == recorded == ["0", "more of 0", "1", "2", "3", "more of 3", "4"]
 
 
-def test_a_cancelled_window_ends_at_once_even_between_two_tries():
-    async def send(request):
-        raise RequestError("429 overloaded", retry=True)
+def test_of_several_models_an_answer_tells_its_own():
+    pool = pool_of(answering(), answering(s1=failing("refused")), most=1)
+    pool.endpoints[1].info = replace(pool.endpoints[1].info, model_sha="other")
+    mixed = Pool(pool.endpoints)
+    assert send_all(mixed, requests(2)) == {
+        "0": Completion("x", model_id="org/model", model_sha="abc123"),
+        "1": Completion(None, error="refused", model_id="org/model", model_sha="other"),
+    }
 
-    async def cancelled():
-        task = asyncio.create_task(run_window(requests(3), send, lambda *_: None, 3, longest_wait=60))
-        await asyncio.sleep(0.05)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
-    before = time.monotonic()
-    asyncio.run(cancelled())
-    assert time.monotonic() - before < 5
+# Whatever happens
+
+OUTCOMES = st.lists(st.sampled_from([*MOST_TRIES, "refused", "more"]), max_size=12)
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(OUTCOMES, max_size=25),
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_every_request_ends_in_one_record_of_the_right_answer(plans, sizes, chance):
+    plans = {str(number): list(plan) for number, plan in enumerate(plans)}
+    told: dict[str, Counter] = {source: Counter() for source in plans}
+    recorded: dict[str, list[Completion]] = {source: [] for source in plans}
+
+    async def answer(request):
+        (endpoint,) = [e for e in pool.endpoints if e.client.in_flight > int(e.limit)] or [None]
+        assert endpoint is None or endpoint.limit.epoch > 0  # only a limit that has shrunk can be exceeded
+        await asyncio.sleep(chance.choice((0, 0.1, 1, 20)))
+        outcome = plans[request.source].pop(0) if plans[request.source] else "answer"
+        told[request.source][outcome] += 1
+        if outcome in ("answer", "more", "empty"):
+            return Completion("" if outcome == "empty" else f"{outcome} to {request.source}")
+        return failure(outcome)
+
+    def record(request, completion):
+        recorded[request.source].append(completion)
+        return request if completion.text == f"more to {request.source}" else None
+
+    clients = [FakeClient(answer, f"http://{number}") for number in range(len(sizes))]
+    pool = pool_of(*clients, most=sizes)
+    send_all(pool, requests(len(plans)), record=record)
+    for client, size in zip(clients, sizes, strict=True):
+        assert client.most <= size
+    assert sum((client.tries for client in clients), Counter()) == {s: told[s].total() for s in plans}
+    for source, completions in recorded.items():
+        *first, last = completions
+        assert first == [Completion(f"more to {source}")] * told[source]["more"]
+        given_up = {kind for kind, most in MOST_TRIES.items() if told[source][kind] >= most} | (
+            {"refused"} & set(told[source])
+        )
+        if last.error is not None:
+            assert last.error in given_up
+        else:
+            assert last == Completion(f"answer to {source}") or (
+                last.text == "" and told[source]["empty"] >= MOST_TRIES["empty"]
+            )

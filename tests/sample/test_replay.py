@@ -9,14 +9,17 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hf_xling.errors import InputError, XlingError
 from hf_xling.generation.languages import LANGUAGES
 from hf_xling.generation.prompts import TASKS
 from hf_xling.runs import file_hash
-from hf_xling.sample.replay import MAX_CONCURRENT_REQUESTS, main, make_app, read_recording, serving
+from hf_xling.sample.replay import MAX_CONCURRENT_REQUESTS, main, make_app, read_recording, serving, sources_in
 
 EN, TA = LANGUAGES["en"], LANGUAGES["ta"]
 PAIRS = [
@@ -95,6 +98,30 @@ def test_chat_gives_the_same_answers(url):
     assert answer["choices"][0]["finish_reason"] == "length"
 
 
+@pytest.mark.parametrize("wire", ["render", "messages"])
+@given(source=st.text() | st.just("<|eot_id|>") | st.just("\0"))
+def test_every_prompt_of_a_task_is_known_by_its_source(wire, source):
+    for (task, template), source_language, language in product(TASKS.items(), LANGUAGES.values(), LANGUAGES.values()):
+        assert (task, source) in sources_in(getattr(template, wire)(source, source_language, language))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        prompt("translate", "x")[:-1],
+        prompt("translate", "x")[1:],
+        prompt("paraphrase", "").removesuffix("\n"),
+        [{"role": "user", "content": prompt("translate", "x")}],
+        [{"role": "user"}],
+        [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+    ],
+    ids=str,
+)
+def test_no_source_is_found_in_what_no_template_made(prompt):
+    assert list(sources_in(prompt)) == []
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -106,6 +133,7 @@ def test_chat_gives_the_same_answers(url):
         ("generate", {"inputs": prompt("translate", "A dog runs."), "parameters": {"top_p": 1.0}}),
         ("generate", {"inputs": prompt("translate", "A dog runs."), "parameters": {"stop": ["x"] * 5}}),
         ("v1/chat/completions", {"messages": [{"role": "user", "content": "not recorded"}]}),
+        ("v1/chat/completions", {"messages": [{"role": "user"}]}),
         ("v1/chat/completions", {"messages": []}),
         ("v1/chat/completions", {}),
     ],
@@ -123,10 +151,12 @@ def test_what_is_no_json_object_is_a_4xx_in_plain_text(url, path, body):
     assert 400 <= status < 500 and isinstance(answer, str)
 
 
-def test_info_and_health(url, pairs):
+def test_info_models_and_health(url, pairs):
     status, info = ask(f"{url}/info")
     assert status == 200 and info["model_id"] == "replay/pairs" and info["model_sha"] == file_hash(pairs)[:40]
     assert info["max_concurrent_requests"] == MAX_CONCURRENT_REQUESTS == 128
+    model = {"id": "replay/pairs", "object": "model", "created": 0, "owned_by": "replay/pairs"}
+    assert ask(f"{url}/v1/models") == (200, {"object": "list", "data": [model]})
     assert ask(f"{url}/health")[0] == 200
     assert ask(f"{url}/nowhere")[0] == 404
 

@@ -1,0 +1,136 @@
+"""Which requests a text takes, one after another, and which of their completions is its answer."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from hf_xling.generation.budgets import budgets
+from hf_xling.generation.config import GenerateConfig
+from hf_xling.generation.endpoint import EndpointInfo
+from hf_xling.generation.ledger import Ledger
+from hf_xling.generation.records import Completion, Request
+from hf_xling.generation.scores import repetition
+
+SHOWN_FROM = 100_000  # texts; looking up fewer takes a second or two
+
+
+class Asker:
+    """Makes the requests of a run.
+
+    The first try of a text has a tight budget of tokens. An answer that is cut there (`length`) is asked for again with
+    a larger one, unless it goes round in circles: more room makes those longer and no better.
+
+    Args:
+        config: of the run.
+        info: what the endpoint serves.
+        max_repetition: the share of an answer that may be repetition.
+        extra: further parameters of every request, in the wire's own names.
+    """
+
+    def __init__(
+        self, config: GenerateConfig, info: EndpointInfo, max_repetition: float, extra: Mapping[str, Any] | None = None
+    ):
+        self.config, self.info, self.max_repetition = config, info, max_repetition
+        template, languages = config.template, (config.source_profile, config.profile)
+        render = template.render if info.wire == "generate" else template.messages
+        self.prompt = lambda source: render(source, *languages)
+        self._limit_name = "max_new_tokens" if info.wire == "generate" else "max_tokens"
+        self._common = {**_parameters(config, info), **(extra or {})}
+
+    def tries(self, text: str, sample: int) -> Iterator[Request]:
+        """The requests for sample number `sample` of `text`, in the order in which they may become necessary."""
+        config, prompt = self.config, self.prompt(text)
+        common = {**self._common, "seed": config.seed + sample}
+        for budget in self._budgets(text):
+            parameters = {**common, self._limit_name: budget}
+            yield Request(text, prompt, parameters, self.info.model_id, self.info.model_sha, sample)
+
+    def next_request(self, ledger: Ledger, text: str, sample: int) -> Request | None:
+        """The request that the ledger lacks for a sample of `text`; None if its answer is complete."""
+        for request in self.tries(text, sample):
+            state = ledger.state(request.key)
+            if state in (None, "failed"):
+                return request
+            if state == "answered" or self._loops(ledger.get(request.key)):
+                return None
+        return None
+
+    def follow_up(self, request: Request, completion: Completion) -> Request | None:
+        """The request to send after `request` was answered by `completion`; None if that is the end."""
+        if completion.finish_reason != "length" or self._loops(completion):
+            return None
+        budget = request.parameters[self._limit_name]
+        larger = (more for more in self._budgets(request.source) if more > budget)
+        if (more := next(larger, None)) is None:
+            return None
+        parameters = {**request.parameters, self._limit_name: more}
+        return Request(request.source, request.prompt, parameters, request.model_id, request.model_sha, request.sample)
+
+    def outcome(self, ledger: Ledger, text: str, sample: int) -> tuple[Request, Completion | None, int]:
+        """The last request for a sample of `text`, its completion (None if never sent), and the tokens of all tries."""
+        tokens = 0
+        for request in self.tries(text, sample):
+            completion = ledger.get(request.key)
+            if completion is None:
+                break
+            tokens += completion.generated_tokens or 0
+            if completion.finish_reason != "length" or self._loops(completion):
+                break
+        return request, completion, tokens
+
+    def _budgets(self, text: str) -> tuple[int, ...]:
+        config = self.config
+        return budgets(
+            text, config.source_profile, config.profile, factor=config.token_budget, most=config.max_new_tokens
+        )
+
+    def _loops(self, completion: Completion | None) -> bool:
+        text = completion.text if completion is not None else None
+        return text is not None and repetition(text) > self.max_repetition
+
+
+class Missing:
+    """What the ledger lacks: samples of distinct texts, as numbers in 8 bytes each.
+
+    Args:
+        rank, world: this process's number and how many there are; each takes the texts whose keys fall to it.
+    """
+
+    def __init__(self, asker: Asker, ledger: Ledger, texts: Sequence[str], rank: int = 0, world: int = 1):
+        self._asker, self._ledger, self._texts, self._samples = asker, ledger, texts, asker.config.samples
+        self._numbers = array("Q")
+        self.share = 0
+        numbers = range(len(texts) * self._samples)
+        for number in tqdm(numbers, desc="ledger", unit="text", unit_scale=True, disable=len(numbers) < SHOWN_FROM):
+            text, sample = texts[number // self._samples], number % self._samples
+            if world > 1 and int(next(asker.tries(text, sample)).key[:8], 16) % world != rank:
+                continue
+            self.share += 1
+            if asker.next_request(ledger, text, sample) is not None:
+                self._numbers.append(number)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def requests(self, numbers: Iterable[int] | None = None) -> Iterator[Request]:
+        """The requests that are missing now, or those at the given places among them."""
+        for place in range(len(self)) if numbers is None else numbers:
+            number = self._numbers[place]
+            text, sample = self._texts[number // self._samples], number % self._samples
+            request = self._asker.next_request(self._ledger, text, sample)
+            if request is not None:
+                yield request
+
+
+def _parameters(config: GenerateConfig, info: EndpointInfo) -> dict[str, Any]:
+    """The sampling parameters in the names of the wire; TGI's /generate refuses a temperature of 0 and a top_p of 1."""
+    sampling = config.temperature > 0
+    common = {"top_p": config.top_p} if sampling and config.top_p is not None else {}
+    if info.wire == "chat":
+        return {**common, "temperature": config.temperature}
+    stop = {"stop": list(config.template.stop)}
+    return {**common, **stop, "do_sample": sampling, **({"temperature": config.temperature} if sampling else {})}

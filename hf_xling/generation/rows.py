@@ -1,0 +1,203 @@
+"""From the ledger to rows: answers judged, fanned out to every row of the input, and written as Parquet parts.
+
+Everything here goes row by row, so that memory does not grow with what the endpoint has written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+from tqdm import tqdm
+
+from hf_xling import runs
+from hf_xling.generation.asking import SHOWN_FROM, Asker
+from hf_xling.generation.filters import SCORES, Duplicates, FilterConfig, Judge, Verdict
+from hf_xling.generation.ledger import Ledger
+from hf_xling.generation.records import Completion, Request
+from hf_xling.generation.similarity import Similarity
+from hf_xling.generation.sources import Source, Sources, is_usable
+
+# Columns of accepted rows; rejected rows have their `reason`, and the names of all filters that they failed, as well.
+ROW_SCHEMA = pyarrow.schema(
+    [
+        ("id", pyarrow.string()),
+        ("source_text", pyarrow.string()),
+        ("text", pyarrow.string()),
+        ("language", pyarrow.string()),
+        ("task", pyarrow.string()),
+        ("sample", pyarrow.int32()),
+        ("prompt_id", pyarrow.string()),
+        ("model_id", pyarrow.string()),
+        ("model_sha", pyarrow.string()),
+        ("request_key", pyarrow.string()),
+        ("finish_reason", pyarrow.string()),
+        ("generated_tokens", pyarrow.int32()),
+        ("seed", pyarrow.int64()),
+        ("parent_text", pyarrow.string()),
+        ("root_text", pyarrow.string()),
+        *SCORES,
+    ]
+)
+REJECTED_SCHEMA = pyarrow.schema(
+    [*ROW_SCHEMA, ("reason", pyarrow.string()), ("failed", pyarrow.list_(pyarrow.string()))]
+)
+ROWS_PER_PART = 100_000
+ROWS_PER_BATCH = 4096  # whose embeddings are computed together
+NOT_ASKED = Completion(None, error="was not asked")
+NO_SOURCE_TEXT = Verdict(None, dict.fromkeys(score.name for score in SCORES), ("no_source_text",))
+# The beginnings of errors that a text can bring about by itself (424: TGI failed on it); any other is the endpoint's.
+ERRORS_OF_TEXTS = ("400", "413", "422", "424")
+
+
+@dataclass
+class Tally:
+    """What the ledger holds for a run.
+
+    Attributes:
+        answers: samples of distinct texts that the endpoint did its part for: a text, or an error that the text
+            brought about.
+        unanswered: the others, by their error.
+        tokens: generated for all of them, cut answers that were asked for again included.
+    """
+
+    answers: int = 0
+    unanswered: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+
+
+def tally(asker: Asker, ledger: Ledger, texts: Sequence[str]) -> Tally:
+    """Count the answers to `texts`."""
+    counts = Tally()
+    for text in tqdm(texts, desc="answers", unit="text", unit_scale=True, disable=len(texts) < SHOWN_FROM):
+        for sample in range(asker.config.samples):
+            _, completion, tokens = asker.outcome(ledger, text, sample)
+            error = (completion or NOT_ASKED).error
+            counts.tokens += tokens
+            if error is None or error.startswith(ERRORS_OF_TEXTS):
+                counts.answers += 1
+            else:
+                counts.unanswered[error] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many rows were accepted, and how many were rejected for which reason."""
+
+    accepted: int
+    reasons: Counter[str]
+
+
+def write_rows(
+    folder: Path,
+    asker: Asker,
+    filters: FilterConfig,
+    ledger: Ledger,
+    sources: Sources,
+    similarity: Similarity | None = None,
+) -> Written:
+    """Write `accepted/` and `rejected/` in `folder`: each sample of each row of the input stands in one of them once.
+
+    Rows keep the order of the input. Both folders take the place of earlier ones when they are whole.
+    """
+    for left in [*folder.glob(".accepted.*"), *folder.glob(".rejected.*")]:
+        shutil.rmtree(left)  # by a process that was killed here
+    config, reasons, duplicates = asker.config, Counter[str](), Duplicates()
+    with runs.written_aside(folder / "accepted") as one, runs.written_aside(folder / "rejected") as other:
+        accepted, rejected = _Parts(one, ROW_SCHEMA), _Parts(other, REJECTED_SCHEMA)
+        for source, sample, request, completion, verdict in _judged(asker, filters, ledger, sources, similarity):
+            failed = verdict.failed
+            if not failed and duplicates.seen(source.text, verdict.text):
+                failed = ("duplicate",)
+            row = {
+                "id": source.id,
+                "source_text": source.text,
+                "text": verdict.text,
+                "language": config.profile.code,
+                "task": config.task,
+                "sample": sample,
+                "prompt_id": config.template.id,
+                "model_id": completion.model_id or asker.info.model_id,
+                "model_sha": completion.model_sha or asker.info.model_sha,
+                "request_key": request.key if request is not None else None,
+                "finish_reason": completion.finish_reason,
+                "generated_tokens": completion.generated_tokens,
+                "seed": completion.seed,
+                "parent_text": source.parent_text,
+                "root_text": source.root_text,
+                **verdict.scores,
+            }
+            if failed:
+                reasons[failed[0].split(":")[0]] += 1
+                rejected.add({**row, "reason": failed[0], "failed": list(failed)})
+            else:
+                accepted.add(row)
+        accepted.close()
+        rejected.close()
+    return Written(accepted.rows, reasons)
+
+
+def _judged(
+    asker: Asker, filters: FilterConfig, ledger: Ledger, sources: Sources, similarity: Similarity | None
+) -> Iterator[tuple[Source, int, Request | None, Completion, Verdict]]:
+    """Each sample of each row, with its last request, that request's completion, and what the filters say of it."""
+    config = asker.config
+    instruction = config.template.instruction_text(config.source_profile, config.profile)
+    judge = Judge(filters, config.task, instruction, config.source_profile, config.profile)
+    for batch in _batches(sources, config.samples):
+        judged = []
+        for source, sample in batch:
+            if is_usable(source.text):
+                request, completion, _ = asker.outcome(ledger, source.text, sample)
+                completion = completion or NOT_ASKED
+                judged.append((source, sample, request, completion, judge(source.text, completion)))
+            else:
+                judged.append((source, sample, None, Completion(None), NO_SOURCE_TEXT))
+        if similarity is not None:
+            pairs = [(source.text, verdict.text) for source, _, _, _, verdict in judged if verdict.text]
+            values = iter(similarity(*map(list, zip(*pairs, strict=True))) if pairs else ())
+            judged = [(*row[:4], judge(row[0].text, row[3], next(values)) if row[4].text else row[4]) for row in judged]
+        yield from judged
+
+
+def _batches(sources: Sources, samples: int) -> Iterator[list[tuple[Source, int]]]:
+    rows = ((source, sample) for source in sources for sample in range(samples))
+    with tqdm(desc="filters", total=len(sources) * samples, unit="row", unit_scale=True) as progress:
+        while batch := list(islice(rows, ROWS_PER_BATCH)):
+            yield batch
+            progress.update(len(batch))
+
+
+class _Parts:
+    """Writes rows as Parquet parts of `ROWS_PER_PART`; at least one, which may be empty."""
+
+    def __init__(self, folder: Path, schema: pyarrow.Schema):
+        folder.mkdir()
+        self._folder, self._schema = folder, schema
+        self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+        self._parts = self.rows = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        for name, values in self._columns.items():
+            values.append(row[name])
+        self.rows += 1
+        if self.rows % ROWS_PER_PART == 0:
+            self._write()
+
+    def close(self) -> None:
+        if self.rows % ROWS_PER_PART or not self._parts:
+            self._write()
+
+    def _write(self) -> None:
+        table = pyarrow.table(self._columns, schema=self._schema)
+        pyarrow.parquet.write_table(table, self._folder / f"part-{self._parts:05d}.parquet")
+        self._parts += 1
+        self._columns = {name: [] for name in self._columns}

@@ -1,0 +1,104 @@
+"""The texts that stage 1 is asked about: rows of any table, with their ids and where they came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from hf_xling.errors import InputError
+from hf_xling.generation.config import GenerateConfig
+from hf_xling.tables import Table, read_table
+
+
+class Source(NamedTuple):
+    """One text of the input, verbatim, with its row's id and where it came from in a chain."""
+
+    id: str
+    text: str | None
+    parent_text: str | None
+    root_text: str | None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The texts of the input, column by column within a row.
+
+    Attributes:
+        names: the text columns.
+        columns: the texts of each.
+        ids, parents, roots: of the rows; None where the rows have none of their own.
+    """
+
+    names: Sequence[str]
+    columns: Sequence[Sequence[str | None]]
+    ids: Sequence[str] | None = None
+    parents: Sequence[str | None] | None = None
+    roots: Sequence[str | None] | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) * len(self.columns)
+
+    def __iter__(self) -> Iterator[Source]:
+        several = len(self.names) > 1
+        for row in range(len(self.columns[0])):
+            id = self.ids[row] if self.ids else str(row + 1)
+            parent = self.parents[row] if self.parents else None
+            root = self.roots[row] if self.roots else None
+            for name, texts in zip(self.names, self.columns, strict=True):
+                yield Source(f"{id}/{name}" if several else id, texts[row], parent, root or parent)
+
+    def distinct(self) -> list[str]:
+        """Each text once, in the order of the rows; those without anything to ask about are left out."""
+        rows = range(len(self.columns[0]))
+        texts = (column[row] for row in rows for column in self.columns)
+        return list(dict.fromkeys(filter(is_usable, texts)))
+
+
+def is_usable(text: str | None) -> bool:
+    """Whether there is anything in `text` to ask about."""
+    return bool(text) and not text.isspace()
+
+
+def read_sources(config: GenerateConfig) -> Sources:
+    """The texts of the input.
+
+    Raises:
+        InputError: no such file or column, no rows, a value that is no text, or an id that is missing or stands twice.
+    """
+    table = read_table(config.input, split=config.split).require_rows()
+    columns = [table.column(name) for name in config.text_column]
+    for (name, values), row in product(zip(config.text_column, columns, strict=True), range(len(table))):
+        if not isinstance(values[row], str | None):
+            raise InputError(f"{table.where(row)}, column `{name}`: {values[row]!r} is no text")
+    # Rows of another run carry their lineage: what this run reads as `text` was made there from `source_text`.
+    lineage = table.columns if "root_text" in table.columns else {}
+    id_column = config.id_column or ("id" if lineage else None)
+    ids = _ids(table, id_column, lineage.get("sample")) if id_column else None
+    return Sources(config.text_column, columns, ids, lineage.get("source_text"), lineage.get("root_text"))
+
+
+def chain_of(path: Path) -> list[str]:
+    """The tasks that made the rows at `path`, if it is the `accepted/` of another run or a part of it."""
+    accepted = path.parent if path.suffix == ".parquet" else path
+    manifest = accepted.parent / "manifest.json"
+    if accepted.name != "accepted" or not manifest.is_file():
+        return []
+    return json.loads(manifest.read_text(encoding="utf-8"))["chain"]
+
+
+def _ids(table: Table, column: str, samples: Sequence[int] | None) -> list[str]:
+    """The values of `column`, each given and given once; a further sample of another run is `ID#SAMPLE`."""
+    rows: dict[str, int] = {}
+    several = samples is not None and any(samples)
+    for row, value in enumerate(table.column(column)):
+        if value is None:
+            raise InputError(f"{table.where(row)}: has no id in column `{column}`")
+        # An id that has a `#` is itself of a further sample, and gets its number even if that is 0.
+        name = f"{value}#{samples[row]}" if several and (samples[row] or "#" in str(value)) else str(value)
+        if (first := rows.setdefault(name, row)) != row:
+            raise InputError(f"{table.where(row)}: has the id `{name}` of row {first + 1}; ids must be unique")
+    return list(rows)

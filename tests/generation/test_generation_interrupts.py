@@ -1,0 +1,217 @@
+"""Runs that are told to end, or whose disk is full: finished answers are kept, and nothing is asked for again."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from faulty_tgi import FaultyTGI, serving
+from generation_runs import CLI, arguments, config, contents
+
+from hf_xling.errors import XlingError
+from hf_xling.generation import filling
+from hf_xling.generation.ledger import Ledger
+from hf_xling.generation.stage import generate
+
+WINDOW = 4  # of `arguments`
+TEXTS = [f"a text of number {number}" for number in range(30)]
+
+
+class HeldTGI(FaultyTGI):
+    """Gives `free` answers at once and holds all others back until `release`."""
+
+    def __init__(self, free: int, **fields):
+        super().__init__(**{"faults": 0.0, **fields})
+        self.free = free
+        self.open = threading.Event()
+
+    async def answering(self, entry) -> None:
+        import asyncio
+
+        if self.free > 0:
+            self.free -= 1
+            return
+        while not self.open.is_set():
+            await asyncio.sleep(0.01)
+
+    def wait_for_requests(self, count: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.log) >= count, timeout=30)
+
+
+@pytest.fixture(autouse=True)
+def texts(tmp_path):
+    # Numbers as words: what is turned round has to keep numerals.
+    (tmp_path / "input.txt").write_text("".join(f"{text}\n" for text in TEXTS))
+
+
+@contextmanager
+def started(tmp_path, server, output="out", command=CLI):
+    """The command against `server`, as a process whose lines on stderr can be read."""
+    argv = [*command, *arguments(tmp_path, server.url, output)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def lines(shown: str) -> list[str]:
+    """What was written on stderr, without the bars of progress."""
+    shown = shown.replace("\r", "\n")
+    return [line for line in shown.split("\n") if line.strip() and "text/s" not in line and "row/s" not in line]
+
+
+def kept(folder: Path) -> int:
+    with Ledger(folder / "ledger") as ledger:
+        return len(ledger)
+
+
+def uninterrupted(tmp_path) -> dict[str, bytes]:
+    with serving(server := FaultyTGI(faults=0.0)):
+        generate(config(tmp_path, server.url, output="whole"))
+    return contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_takes_in_what_it_has_asked_for(tmp_path, number):
+    server = HeldTGI(free=10)
+    with serving(server):
+        with started(tmp_path, server) as process:
+            server.wait_for_requests(10 + WINDOW)
+            process.send_signal(number)
+            time.sleep(0.3)
+            assert process.poll() is None  # it waits for the four
+            server.open.set()
+            out, shown = process.communicate(timeout=30)
+        assert (process.returncode, out) == (130, "")
+        waiting, told = lines(shown)
+        assert waiting == "interrupted: waiting up to 10 seconds for 4 answers (again: drop them)"
+        assert told == "interrupted: 14 answers are kept; the same command goes on from there"
+        assert kept(tmp_path / "out") == len(server.log) == 14
+        assert not (tmp_path / "out" / "accepted").exists()
+        with started(tmp_path, server) as process:
+            process.communicate(timeout=30)
+            assert process.returncode == 0
+        assert len(server.log) == len(TEXTS) == len(server.asked)
+    assert contents(tmp_path / "out") == uninterrupted(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_it_at_once(tmp_path, number):
+    with serving(server := HeldTGI(free=10)):
+        with started(tmp_path, server) as process:
+            server.wait_for_requests(10 + WINDOW)
+            process.send_signal(number)
+            time.sleep(0.2)
+            before = time.monotonic()
+            process.send_signal(number)
+            _, shown = process.communicate(timeout=30)
+        assert process.returncode == 130 and time.monotonic() - before < 5
+        assert lines(shown)[-1] == "interrupted: 10 answers are kept; the same command goes on from there"
+        assert kept(tmp_path / "out") == 10
+        server.open.set()
+        with started(tmp_path, server) as process:
+            process.communicate(timeout=30)
+        assert process.returncode == 0 and len(server.log) == len(TEXTS) + WINDOW
+
+
+def test_what_backs_off_is_not_waited_for(tmp_path):
+    with serving(server := FaultyTGI(faults=1.0, kinds={"overloaded": 1})), started(tmp_path, server) as process:
+        server.wait_for_requests(20)
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=5)
+        assert process.returncode == 130
+        assert lines(shown)[-1] == "interrupted: 0 answers are kept; the same command goes on from there"
+
+
+@contextmanager
+def interrupted(server: FaultyTGI, requests: int):
+    """Send SIGINT to this process when `server` has been asked so often."""
+
+    def interrupt():
+        server.wait_for_requests(requests)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_answers_that_take_too_long_are_given_up(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(filling, "GRACE", 0.2)
+    before = signal.getsignal(signal.SIGINT)
+    with serving(server := HeldTGI(free=3)), interrupted(server, 3 + WINDOW):
+        with pytest.raises(KeyboardInterrupt, match="3 answers are kept; the same command goes on from there"):
+            generate(config(tmp_path, server.url, max_in_flight=WINDOW))
+        server.open.set()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert kept(tmp_path / "out") == 3
+
+
+def test_an_interruption_of_the_check_of_one_row_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(filling, "GRACE", 0.1)
+    (tmp_path / "input.txt").write_text("".join(f"{text}, {n}\n" for text in TEXTS for n in range(10)))
+    with serving(server := HeldTGI(free=0)), interrupted(server, 1):
+        with pytest.raises(KeyboardInterrupt, match="0 answers are kept"):
+            generate(config(tmp_path, server.url))
+        assert len(server.log) == 1
+        server.open.set()
+
+
+# A full disk. What stands in for it is a limit on the size of files; see `test_ledger_disk`.
+
+LIMITED = """
+import resource, sys
+from hf_xling.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+sys.exit(main())
+"""
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_loses_nothing(tmp_path):
+    with serving(server := FaultyTGI(faults=0.0)):
+        with started(tmp_path, server, command=[sys.executable, "-c", LIMITED, "generate"]) as process:
+            _, shown = process.communicate(timeout=30)
+        path = tmp_path / "out" / "ledger" / "ledger.jsonl"
+        count = path.read_bytes().count(b"\n")
+        assert process.returncode == 1 and 0 < count < len(TEXTS) and path.read_bytes().endswith(b"\n")
+        assert lines(shown) == [
+            f"error: {path}: cannot be written: File too large; its {count} entries are kept, and the same command goes "
+            "on from there"
+        ]
+        asked = len(server.log)
+        assert count <= asked <= count + WINDOW
+        with started(tmp_path, server) as process:
+            process.communicate(timeout=30)
+        assert process.returncode == 0 and len(server.log) - asked == len(TEXTS) - count
+    assert contents(tmp_path / "out") == uninterrupted(tmp_path)
+
+
+def test_a_disk_without_room_for_the_rows_leaves_the_answers(tmp_path, monkeypatch):
+    """The ledger has taken all answers; writing the rows fails."""
+    with serving(server := FaultyTGI(faults=0.0)):
+        settings = config(tmp_path, server.url)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        generate(settings)
+        for path in [*(tmp_path / "out" / "accepted").iterdir()]:
+            path.unlink()
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+        try:
+            with pytest.raises((XlingError, OSError)):
+                generate(settings)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, before)
+        generate(settings)
+        assert len(server.log) == len(TEXTS)
+    assert contents(tmp_path / "out") == uninterrupted(tmp_path)

@@ -1,0 +1,145 @@
+"""How a window ends: by an outage, by denials, by an error of our own, or because it is asked to."""
+
+import asyncio
+
+import pytest
+from fake_client import FakeClient, answering, failing, failure, pool_of, requests, send_all
+from virtual_time import run
+
+from hf_xling.errors import EndpointError
+from hf_xling.generation.records import Completion
+from hf_xling.generation.window import MOST_DENIALS, Stopped, Window
+
+# Outages, denials, errors of our own
+
+
+def test_an_endpoint_that_is_out_gets_nothing_until_it_is_back():
+    async def answer(request):
+        await asyncio.sleep(0.1)
+        if asyncio.get_running_loop().time() < 200:
+            return failure("unavailable")
+        return "x"
+
+    async def mend(window):
+        client.healthy = False
+        await asyncio.sleep(200)
+        assert len(client.sent) <= 8  # what was in flight when it went out
+        client.healthy = True
+
+    client = FakeClient(answer)
+    assert set(send_all(pool_of(client, most=8), requests(30), mend).values()) == {Completion("x")}
+
+
+def test_an_outage_that_lasts_ends_the_run():
+    client = FakeClient(lambda request: asyncio.sleep(0.1, failure("unavailable", 503)))
+    client.healthy = False
+    with pytest.raises(EndpointError, match=r"--endpoint http://fake: out for 6\d\d seconds \(503\); all answers so f"):
+        send_all(pool_of(client), requests(30))
+
+
+def test_denials_in_a_row_end_the_run():
+    client = FakeClient(lambda request: asyncio.sleep(1, failure("denied", 401)))
+    recorded = []
+    with pytest.raises(EndpointError) as caught:
+        send_all(pool_of(client), requests(100), record=lambda request, completion: recorded.append(completion.error))
+    assert str(caught.value) == "--endpoint http://fake: 20 requests in a row are denied, the last with `401`"
+    assert MOST_DENIALS == 20 <= len(recorded) < 20 + 4
+
+
+def test_denials_that_are_not_in_a_row_end_nothing():
+    async def answer(request):
+        return failure("denied") if int(request.source) % MOST_DENIALS else "x"
+
+    assert len(send_all(pool_of(FakeClient(answer), most=1), requests(100))) == 100
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_an_error_of_our_own_drops_what_is_in_flight_and_is_raised_as_it_is(most):
+    recorded = []
+
+    def record(request, completion):
+        recorded.append(request.source)
+        if len(recorded) >= 3:
+            raise OSError(28, "No space left on device")
+
+    client = answering()
+    with pytest.raises(OSError, match="No space left"):
+        send_all(pool_of(client, most=most), requests(1000), record=record)
+    # Four may come at one time.
+    assert len(recorded) < 3 + most and client.in_flight == 0 and len(client.sent) <= 2 + 2 * most
+
+
+def test_an_error_in_what_is_to_be_sent_is_raised_as_it_is():
+    def broken():
+        yield from requests(3)
+        raise ValueError("no more")
+
+    for most in (1, 2, 3, 4):
+        client = answering()
+        with pytest.raises(ValueError, match="no more"):
+            send_all(pool_of(client, most=most), broken())
+        assert client.in_flight == 0
+
+
+# Ending early
+
+
+def test_draining_waits_for_what_is_in_flight_and_sends_nothing_more():
+    async def drain(window):
+        await asyncio.sleep(2.5)
+        assert window.in_flight == 4
+        window.drain()
+
+    recorded, client = {}, answering(s8=failing("unavailable"), s9=[""], s10=failing("refused"))
+    with pytest.raises(Stopped):
+        send_all(
+            pool_of(client), requests(100), drain, lambda request, answer: recorded.update({request.source: answer})
+        )
+    assert client.sent == [str(n) for n in range(12)]
+    # What would have been sent again is not recorded: 8 and 9 are asked for by the next run.
+    assert set(recorded) == {str(n) for n in range(12)} - {"8", "9"} and recorded["10"].error == "refused"
+
+
+def test_draining_waits_for_nothing_that_backs_off_or_follows():
+    async def drain(window):
+        await asyncio.sleep(3.5)
+        window.drain()
+        ended.append(asyncio.get_running_loop().time())
+
+    ended, client = [], answering(**{f"s{n}": failing(*["overloaded"] * 15) for n in range(3)})
+    with pytest.raises(Stopped):
+        send_all(pool_of(client, most=3), requests(3), drain, lambda request, answer: request)
+    assert ended
+
+
+def test_dropping_ends_at_once():
+    async def drop(window):
+        await asyncio.sleep(2.5)
+        window.drain()
+        window.drop()
+        window.drop()
+
+    async def main():
+        client, recorded = FakeClient(lambda request: asyncio.sleep(1000, "x")), []
+        window = Window(iter(requests(9)), pool_of(client), lambda request, completion: recorded.append(request))
+        task = asyncio.create_task(drop(window))
+        with pytest.raises(Stopped):
+            await window.run()
+        await task
+        assert asyncio.get_running_loop().time() < 3 and client.in_flight == 0 and recorded == []
+
+    run(main())
+
+
+def test_a_cancelled_window_leaves_nothing_behind():
+    async def main():
+        client = answering(s0=failing("overloaded"))
+        window = Window(iter(requests(9)), pool_of(client), lambda request, completion: None)
+        task = asyncio.create_task(window.run())
+        await asyncio.sleep(1.5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert client.in_flight == 0 and len(asyncio.all_tasks()) == 1
+
+    run(main())
