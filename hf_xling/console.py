@@ -7,6 +7,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from tqdm import tqdm
+
 from hf_xling.errors import XlingError, one_line
 
 DEBUG_VARIABLE = "HF_XLING_DEBUG"
@@ -49,8 +51,8 @@ def announce(line: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print `text` on stderr at once, beside the progress of a command."""
-    print(text, file=sys.stderr, flush=True)
+    """Print `text` on stderr at once, on lines of its own above the progress of a command."""
+    tqdm.write(text, file=sys.stderr)
 
 
 def take_debug_flag(argv: list[str]) -> bool:

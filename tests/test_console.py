@@ -4,8 +4,9 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tqdm import tqdm
 
-from hf_xling.console import run_command, take_debug_flag
+from hf_xling.console import note, run_command, take_debug_flag
 from hf_xling.errors import EndpointError, InputError, XlingError, one_line
 
 
@@ -32,11 +33,24 @@ def test_the_closing_lines_go_to_stdout(capsys):
         (ZeroDivisionError("by\nzero"), 1, "error: ZeroDivisionError: by zero (--debug shows the traceback)"),
         (RuntimeError(), 1, "error: RuntimeError: RuntimeError (--debug shows the traceback)"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt("9 answers\nare kept"), 130, "interrupted: 9 answers are kept"),
     ],
 )
 def test_a_failure_is_one_line_on_stderr_and_a_status(capsys, error, status, line):
     assert run_command(failing(error), []) == status
     assert capsys.readouterr() == ("", line + "\n")
+
+
+def test_a_note_stands_on_stderr_above_the_progress(capsys):
+    note("before\nanything")
+    with tqdm(total=2, desc="work") as progress:
+        progress.update()
+        note("one of two")
+        progress.update()
+    out, shown = capsys.readouterr()
+    lines = shown.replace("\r", "\n").splitlines()
+    assert out == "" and lines[:2] == ["before", "anything"] and lines.count("one of two") == 1
+    assert [line[:5] for line in lines[lines.index("one of two") + 1 :] if line.strip()] == ["work:"] * 2
 
 
 def test_debug_shows_the_traceback_and_is_no_argument_of_the_command(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -169,7 +170,9 @@ class EndpointClient:
             RequestError: the request failed; its `kind` says what that means for the next try.
         """
         try:
-            answer = await (self._generate(request) if self.wire == "generate" else self._chat(request))
+            # httpx's timeout is for each read; a server that sends a byte now and then would never meet it.
+            async with asyncio.timeout(self.timeout):
+                answer = await (self._generate(request) if self.wire == "generate" else self._chat(request))
             text = answer.text or ""
             text.encode()  # half of a surrogate pair is no text
         except Exception as error:
@@ -251,7 +254,7 @@ def _request_error(error: Exception) -> RequestError:
     """Map what the client raises (which differs by call and major version) to the project's own error."""
     if isinstance(error, RequestError):
         return error
-    if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException)):
+    if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException, TimeoutError)):
         return RequestError("timed out", "timeout")
     if isinstance(error, httpx.TransportError):
         return RequestError(f"no connection ({one_line(error, 100)})", "unavailable")

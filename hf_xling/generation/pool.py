@@ -14,7 +14,7 @@ from hf_xling.generation.endpoint import EndpointClient, EndpointInfo, RequestEr
 logger = logging.getLogger(__name__)
 
 # Additive increase, multiplicative decrease (Chiu and Jain 1989), as TCP has it.
-INCREASE = 4.0  # requests more for each window of answers
+INCREASE = 1 / 32  # of the largest limit, more for each window of answers; at least one request
 DECREASE = 0.7  # of the limit is left when the endpoint says that it is overloaded
 QUEUED_DECREASE = 0.9  # … when requests wait in its queue for longer than they are worked on
 LEAST_QUEUED = 0.25  # of the largest limit: a long queue alone takes no more than the rest
@@ -40,7 +40,7 @@ class Limit:
     def answered(self) -> None:
         """An answer came: allow a little more."""
         if self._queue <= self._work / 2:
-            self._value = min(self.most, self._value + INCREASE / self._value)
+            self._value = min(self.most, self._value + max(1.0, INCREASE * self.most) / self._value)
 
     def overloaded(self, epoch: int) -> None:
         """A request that was sent in `epoch` was turned away: allow less."""
@@ -51,7 +51,8 @@ class Limit:
 
         A queue as long as the work itself keeps the endpoint busy; a longer one only brings timeouts nearer.
         """
-        share = 2 / (self._value + 1)  # of the newest value, in an average over about a window
+        # Of the newest value, in an average over about a window; the first one is the average.
+        share = 2 / (self._value + 1) if self._work else 1.0
         self._queue += share * (queue - self._queue)
         self._work += share * (work - self._work)
         if self._queue > self._work > 0:
@@ -70,13 +71,14 @@ class Endpoint:
     Attributes:
         outstanding: requests that it has now.
         is_open: whether its circuit breaker is open: it is given nothing until it is healthy.
+        answers: whether the last of its requests was answered.
     """
 
     def __init__(self, client: EndpointClient, info: EndpointInfo, most: int):
         self.client, self.info, self.limit = client, info, Limit(most)
         self.outstanding = self.failures = 0
         self.probes = 0  # of its health since it last answered
-        self.is_open = False
+        self.is_open = self.answers = False
         client.on_times = self.limit.waited
 
 
@@ -106,7 +108,7 @@ class Pool:
         self._on_free, self._on_failure = on_free, on_failure
         for endpoint in self.endpoints:
             endpoint.outstanding = endpoint.failures = endpoint.probes = 0
-            endpoint.is_open = False
+            endpoint.is_open = endpoint.answers = False
         self._alive = asyncio.get_running_loop().time()  # when one of the endpoints was last known to be up
 
     @property
@@ -114,12 +116,18 @@ class Pool:
         """How many requests the endpoints take at a time, all together, now."""
         return sum(int(endpoint.limit) for endpoint in self.endpoints if not endpoint.is_open)
 
-    def take(self) -> Endpoint | None:
-        """The endpoint for the next request, which then is outstanding there; None if all are full or out."""
-        best, least = None, 1.0
+    def take(self, rather_not: Endpoint | None = None) -> Endpoint | None:
+        """The endpoint for the next request, which then is outstanding there; None if all are full or out.
+
+        `rather_not`, where the request has just failed, is taken only where no other has room.
+        """
+        best, least = None, 2.0
         for endpoint in self.endpoints:
             load = endpoint.outstanding / int(endpoint.limit)
-            if load < least and not endpoint.is_open:
+            if load >= 1 or endpoint.is_open:
+                continue
+            load += endpoint is rather_not
+            if load < least:
                 best, least = endpoint, load
         if best is not None:
             best.outstanding += 1
@@ -128,11 +136,14 @@ class Pool:
     def give_back(self, endpoint: Endpoint, epoch: int, failure: RequestError | None) -> None:
         """A request that was sent in `epoch` of the endpoint's limit has its answer, or has failed."""
         endpoint.outstanding -= 1
+        endpoint.answers = failure is None
         if failure is None:
             endpoint.limit.answered()
         elif failure.kind == "overloaded":
             endpoint.limit.overloaded(epoch)
-        if failure is not None and failure.kind in ("unavailable", "timeout"):
+        if failure is not None and (
+            failure.kind in ("unavailable", "timeout") or self._is_odd_one_out(endpoint, failure)
+        ):
             endpoint.failures += 1
             if endpoint.failures >= FAILURES_TO_OPEN and not endpoint.is_open:
                 endpoint.is_open = True
@@ -145,6 +156,15 @@ class Pool:
         else:
             endpoint.failures = endpoint.probes = 0
             self._alive = asyncio.get_running_loop().time()
+
+    def _is_odd_one_out(self, endpoint: Endpoint, failure: RequestError) -> bool:
+        """Whether `failure` tells of `endpoint`, not of the text: another one is answering.
+
+        Failing is quick, so an endpoint that fails at everything would soon be given everything.
+        """
+        others = (other for other in self.endpoints if other is not endpoint)
+        odd = failure.kind in ("transient", "generation", "denied")
+        return odd and any(other.answers and not other.is_open for other in others)
 
     async def close(self) -> None:
         """Stop waiting for endpoints."""

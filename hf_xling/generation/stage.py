@@ -22,7 +22,7 @@ import huggingface_hub
 import hf_xling
 from hf_xling import runs
 from hf_xling.console import run_command
-from hf_xling.errors import EndpointError, InputError
+from hf_xling.errors import EndpointError, InputError, XlingError, one_line
 from hf_xling.generation.asking import Asker, Missing
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.endpoint import EndpointInfo, without_password
@@ -55,6 +55,7 @@ def generate(config: GenerateConfig, filters: FilterConfig | None = None) -> dic
         InputError: the input cannot be used, or the output folder holds another run.
         EndpointError: the endpoint cannot be used, and no rows have been written; or it left more than
             `MOST_UNANSWERED` of the texts without an answer, and the rows are those of an unfinished run.
+        XlingError: the disk takes no more; all answers before that are kept.
         KeyboardInterrupt: SIGINT or SIGTERM came; all finished answers are kept.
     """
     if config.dry_run:
@@ -75,10 +76,16 @@ def generate(config: GenerateConfig, filters: FilterConfig | None = None) -> dic
         failure = _failure(config, counts)
         if failure is not None and not counts.answers:
             raise failure
-        runs.reopen(folder)  # the folder may hold a finished run over fewer texts, whose rows these replace
-        written = write_rows(folder, asker, filters, ledger, sources, compare)
-    manifest = _manifest(config, filters, asker.info, len(sources), len(texts), counts, written, spent)
-    runs.write_json(folder / "manifest.json", manifest)
+        try:
+            runs.reopen(folder)  # the folder may hold a finished run over fewer texts, whose rows these replace
+            written = write_rows(folder, asker, filters, ledger, sources, compare)
+            manifest = _manifest(config, filters, asker.info, len(sources), len(texts), counts, written, spent)
+            runs.write_json(folder / "manifest.json", manifest)
+        except OSError as error:
+            raise XlingError(
+                f"{folder}: its rows cannot be written: {error.strerror or one_line(error)}; all answers are kept, "
+                "and the same command goes on from there"
+            ) from error
     if failure is not None:
         raise failure
     runs.finish(folder, **_facts(config, filters))

@@ -17,6 +17,8 @@ from hf_xling.generation.records import Completion, Request
 # How often a request is sent before its failure is final, by the kind of the failure; an `empty` answer then stands.
 # Being overloaded is no fault of a request, and the window shrinks, so this may take long.
 MOST_TRIES = {"overloaded": 20, "unavailable": 8, "transient": 6, "timeout": 3, "generation": 3, "empty": 3}
+# A denial is final, unless another endpoint may see it otherwise.
+MOST_TRIES_OF_SEVERAL = {**MOST_TRIES, "denied": 3}
 # So many denials in a row (a wrong token, a model that is not there) end the run: the next million will fare no better.
 MOST_DENIALS = 20
 LONGEST_WAIT = 30.0  # seconds before a request is sent again
@@ -30,6 +32,7 @@ class Stopped(Exception):
 class _Job:
     request: Request
     tries: Counter = field(default_factory=Counter)
+    failed_at: Endpoint | None = None  # of its last try
 
 
 class Window:
@@ -106,7 +109,7 @@ class Window:
     def _fill(self) -> None:
         """Send what there is room for; end the run when there is nothing left."""
         try:
-            while not self._done.done() and self._has_next() and (endpoint := self._pool.take()) is not None:
+            while not self._done.done() and (job := self._peek()) and (endpoint := self._pool.take(job.failed_at)):
                 task = asyncio.get_running_loop().create_task(self._send(self._take_next(), endpoint))
                 self._in_flight.add(task)
                 task.add_done_callback(self._landed)
@@ -118,11 +121,12 @@ class Window:
             else:
                 self._done.set_result(None)
 
-    def _has_next(self) -> bool:
+    def _peek(self) -> _Job | None:
+        """What is sent next, if there is anything."""
         if not (self._next or self._new or self._exhausted):
             request = next(self._requests, None)
             self._new, self._exhausted = (None, True) if request is None else (_Job(request), False)
-        return bool(self._next or self._new)
+        return self._next[0] if self._next else self._new
 
     def _take_next(self) -> _Job:
         if self._next:
@@ -137,14 +141,13 @@ class Window:
             completion = await endpoint.client.complete(job.request, self._stop)
         except RequestError as error:
             failure, completion = error, Completion(None, error=str(error))
-        except asyncio.CancelledError:
-            endpoint.outstanding -= 1
-            raise
         self._pool.give_back(endpoint, epoch, failure)
         kind = failure.kind if failure is not None else None if completion.text else "empty"
         if kind is not None:
             job.tries[kind] += 1
-            if job.tries[kind] < MOST_TRIES.get(kind, 1):
+            job.failed_at = endpoint
+            most = MOST_TRIES if len(self._pool.endpoints) == 1 else MOST_TRIES_OF_SEVERAL
+            if job.tries[kind] < most.get(kind, 1):
                 if not self._stopping:
                     self._send_later(job, job.tries.total())
                 return

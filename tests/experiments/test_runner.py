@@ -115,6 +115,11 @@ def test_all_arms_of_a_language_start_from_the_same_revision(world: Path, tmp_pa
         ({"news": "gone.txt"}, ("gone.txt", "no such file")),
         ({"simcse.max_steps": "0"}, ("simcse.max_steps",)),
         ({"generate.temperature": "-1"}, ("in `generate`", "--temperature")),
+        ({"generate.max_copy": "2"}, ("in `generate`", "--max_copy 2.0")),
+        ({"generate.prompt": "mine.yaml"}, ("in `generate`", "`prompt`", "decided")),
+        ({"generate.language_name": "Telugu"}, ("in `generate`", "`language_name`", "decided")),
+        ({"generate.dry_run": "true"}, ("in `generate`", "`dry_run`", "decided")),
+        ({"endpoint": "localhost:8080"}, ("--endpoint localhost:8080", "http://")),
         ({"jobs": "0"}, ("--jobs 0",)),
         ({"simcse.max_steps": "abc"}, ("in `simcse`", "--max_steps", "abc")),
         ({"simcse.dataset_config": "pairs"}, ("in `simcse`", "`dataset_config`", "decided")),
@@ -132,6 +137,26 @@ def test_what_cannot_work_is_said_before_any_work(
     for part in parts:
         assert part in str(error.value)
     assert "hf_secret" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_stage_1_gets_its_endpoints_and_filters_from_the_recipe(world: Path, tmp_path: Path) -> None:
+    urls = ["http://127.0.0.1:9", "http://127.0.0.1:10"]
+    fields = {"generate.samples": "2", "generate.max_length_ratio": "3.5", "generate.max_in_flight": "7"}
+    argv = [*recipe(world, tmp_path / "run", **fields), "--endpoint", *urls, "--translate_endpoint", urls[1]]
+    generations = make_plan(parse(argv)).generations
+    assert {name: stage.endpoint for name, (stage, _) in generations.items()} == {
+        **{"paraphrase": urls, "translate": urls[1:], "paraphrase-translate": urls[1:]}
+    }
+    for stage, filters in generations.values():
+        assert (stage.samples, stage.max_in_flight, filters.max_length_ratio) == (2, 7, 3.5)
+
+
+def test_endpoints_of_different_models_are_refused_before_any_work(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.jsonl").write_bytes((world / "pairs.jsonl").read_bytes())
+    pairs = [make_app(read_recording(path)) for path in (world / "pairs.jsonl", tmp_path / "other.jsonl")]
+    with serving(pairs[0]) as one, serving(pairs[1]) as other, pytest.raises(InputError, match="allow_mixed_models"):
+        run_experiments(parse([*recipe(world, tmp_path / "run"), "--endpoint", one, other]))
     assert not (tmp_path / "run").exists()
 
 

@@ -77,9 +77,8 @@ def send_all(pool: Pool, sent, act=None, record=None, **fields) -> dict[str, Com
         finally:
             if beside is not None:
                 await beside
-        clients = [endpoint.client for endpoint in pool.endpoints]
-        assert window.sent == sum(len(client.sent) for client in clients) and window.in_flight == 0
-        assert [endpoint.outstanding for endpoint in pool.endpoints] == [0] * len(clients)
+        assert window.sent == sum(len(endpoint.client.sent) for endpoint in pool.endpoints)
+        assert [endpoint.outstanding for endpoint in pool.endpoints] == [0] * len(pool.endpoints)
 
     run(main())
     return recorded

@@ -1,5 +1,6 @@
 """A text-generation endpoint of the tests: it counts what it is asked and answers, or fails, as a test wants."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ class LoopbackTGI:
     Attributes:
         seen: how often each source was asked for.
         bodies, headers: of the requests, in order.
+        delay: seconds that an answer takes.
         info: what `/info` says; None for a server that has none, such as vLLM's.
         model_id: what `/v1/models` says.
         source_in: finds the source in a prompt; to be replaced where a test brings a template or language of its own.
@@ -30,7 +32,7 @@ class LoopbackTGI:
     def __init__(self, answer: Callable[[str], Answer], model_id: str = "org/model", model_sha: str | None = "abc123"):
         self.answer, self.seen = answer, Counter()
         self.bodies, self.headers = [], []
-        self.model_id, self.source_in = model_id, source_in
+        self.model_id, self.source_in, self.delay = model_id, source_in, 0.0
         self.info = {"model_id": model_id, "model_sha": model_sha, "max_concurrent_requests": 8}
 
     def app(self) -> web.Application:
@@ -61,6 +63,8 @@ class LoopbackTGI:
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
         self.seen[source] += 1
+        if self.delay:
+            await asyncio.sleep(self.delay)
         answer = self.answer(source)
         if isinstance(answer, int):
             kind = {422: "validation", 429: "overloaded", 424: "generation"}.get(answer, "other")

@@ -1,14 +1,11 @@
-import json
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
-from generation_runs import CLI, DEAD, arguments, contents, other_words, rows
+from generation_runs import CLI, DEAD, arguments, other_words, rows
 from loopback import LoopbackTGI
 
-from hf_xling.generation.ledger import Ledger
 from hf_xling.sample.replay import serving
 
 # Processes of their own

@@ -143,6 +143,19 @@ def test_another_run_in_the_folder_is_refused_with_the_field_named(world, change
     assert contents(out) == before
 
 
+def test_another_prompt_in_the_folder_is_refused(world, tmp_path):
+    form = "name: mine\nversion: 1\nsystem: ''\nform: llama3\ninstruction: "
+    server = LoopbackTGI(other_words)
+    server.source_in = lambda prompt: "one"
+    for instruction, refused in (("Again.", False), ("Again!", True), ("Again.", False)):
+        (tmp_path / "prompt.yaml").write_text(form + instruction)
+        try:
+            world(["one"], server=server, prompt=str(tmp_path / "prompt.yaml"))
+            assert not refused
+        except InputError as error:
+            assert refused and "holds another run (prompt was 'mine-v1-" in str(error)
+
+
 def test_a_path_is_the_same_input_however_it_is_spelled(world, tmp_path, monkeypatch):
     _, out, _ = world(["one"])
     before = contents(out)

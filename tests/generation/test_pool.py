@@ -5,111 +5,15 @@ from itertools import pairwise
 
 import pytest
 from fake_client import FakeClient, failure, pool_of
-from hypothesis import given
-from hypothesis import strategies as st
 from virtual_time import run
 
 from hf_xling.errors import EndpointError
 from hf_xling.generation.pool import (
     DECREASE,
     FAILURES_TO_OPEN,
-    INCREASE,
-    LEAST_QUEUED,
     LONGEST_PROBE_WAIT,
-    Limit,
     Pool,
 )
-
-# The limit
-
-
-def shrunk(most: int, times: int) -> Limit:
-    limit = Limit(most)
-    for _ in range(times):
-        limit.overloaded(limit.epoch)
-    return limit
-
-
-def test_what_was_sent_before_a_decrease_brings_about_one_only():
-    limit = Limit(100)
-    for _ in range(50):
-        limit.overloaded(0)
-    assert int(limit) == 70 and limit.epoch == 1
-    limit.overloaded(1)
-    assert int(limit) == 49 and limit.epoch == 2
-    limit.overloaded(0)
-    assert int(limit) == 49
-
-
-def test_a_limit_never_falls_below_one():
-    assert int(shrunk(100, 50)) == 1
-    limit = shrunk(3, 50)
-    limit.waited(100.0, 1.0)
-    assert int(limit) == 1
-
-
-def test_a_window_of_answers_allows_a_few_more_up_to_the_most():
-    limit = shrunk(100, 1)
-    before = int(limit)
-    for _ in range(before):
-        limit.answered()
-    assert before + INCREASE - 1 <= int(limit) <= before + INCREASE
-    for _ in range(10_000):
-        limit.answered()
-    assert int(limit) == 100
-
-
-def test_a_queue_that_is_longer_than_the_work_shrinks_the_limit_but_to_no_less_than_a_share():
-    limit = Limit(100)
-    for _ in range(2000):
-        limit.waited(9.0, 1.0)
-        limit.answered()
-    assert int(limit) == LEAST_QUEUED * 100
-    for _ in range(3000):
-        limit.waited(0.0, 1.0)
-        limit.answered()
-    assert int(limit) == 100
-    limit = shrunk(100, 20)  # overload may take more than that; a queue takes nothing away then
-    before = int(limit)
-    assert before < LEAST_QUEUED * 100
-    for _ in range(100):
-        limit.waited(9.0, 1.0)
-    assert int(limit) == before
-
-
-def test_a_queue_as_long_as_the_work_is_left_alone_and_one_of_half_its_length_may_grow():
-    limit = shrunk(100, 1)
-    for _ in range(1000):
-        limit.waited(0.9, 1.0)
-        limit.answered()
-    assert int(limit) == 70
-    for _ in range(3000):
-        limit.waited(0.3, 1.0)
-        limit.answered()
-    assert int(limit) == 100
-
-
-EVENTS = st.one_of(
-    st.just(("answered",)),
-    st.tuples(st.just("overloaded"), st.integers(0, 5)),
-    st.tuples(st.just("waited"), st.floats(0, 1e6), st.floats(0, 1e6)),
-)
-
-
-@given(st.integers(1, 200), st.lists(EVENTS, max_size=300))
-def test_whatever_happens_a_limit_stays_between_one_and_the_most(most, events):
-    limit = Limit(most)
-    for name, *values in events:
-        before, epoch = int(limit), limit.epoch
-        getattr(limit, name)(*values)
-        assert 1 <= int(limit) <= most
-        assert limit.epoch in (epoch, epoch + 1)
-        assert name == "answered" or int(limit) <= before
-        if name == "overloaded" and values[0] != epoch:
-            assert (int(limit), limit.epoch) == (before, epoch)
-
-
-# The pool
 
 
 async def never(request):
@@ -133,6 +37,17 @@ def test_the_endpoint_with_the_least_outstanding_is_next_by_what_it_takes():
     assert pool.limit == 8
 
 
+def test_where_a_request_has_just_failed_it_goes_only_if_no_other_has_room():
+    pool = pool_of(*clients("a", "b"), most=[4, 2])
+    failed, other = pool.endpoints
+    assert [pool.take(failed) is other for _ in range(4)] == [True, True, False, False]
+    assert pool.take() is failed
+    failed.is_open = True
+    assert pool.take(other) is None
+    other.outstanding = 1
+    assert pool.take(other) is other  # better than nowhere
+
+
 def test_a_place_is_free_again_when_its_request_has_come_back():
     async def main():
         pool = pool_of(*clients("a"), most=2)
@@ -145,6 +60,8 @@ def test_a_place_is_free_again_when_its_request_has_come_back():
         assert int(first.limit) == int(2 * DECREASE) and pool.take() is None
         pool.give_back(first, 0, failure("refused"))
         assert pool.take() is first
+        pool.give_back(first, 0, None)
+        assert int(first.limit) == 2
 
     run(main())
 
@@ -228,6 +145,32 @@ def test_an_endpoint_that_answers_is_not_out_whatever_it_says(kind):
             else:
                 broken.fail("a")
             assert not broken.endpoints["a"].is_open
+        await broken.pool.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["transient", "generation", "denied"])
+def test_one_that_fails_at_everything_is_out_while_another_answers(kind):
+    async def main():
+        broken = Broken("sick", "well", out=())
+        sick, well = broken.endpoints.values()
+        for _ in range(3 * FAILURES_TO_OPEN):
+            broken.fail("sick", kind)
+        assert not sick.is_open  # it may be the texts
+        well.outstanding += 1
+        broken.pool.give_back(well, 0, None)
+        sick.client.healthy = False
+        for _ in range(FAILURES_TO_OPEN):  # what texts or too many requests bring about says nothing of an endpoint
+            broken.fail("sick", "refused")
+            broken.fail("sick", "overloaded")
+        for number in range(FAILURES_TO_OPEN):
+            assert not sick.is_open, number
+            broken.fail("sick", kind)
+        assert sick.is_open and taken(broken.pool, 2) == ["well", "well"]
+        for _ in range(3 * FAILURES_TO_OPEN):
+            broken.fail("well", kind)  # the one that is left is judged by no other
+        assert not well.is_open and not broken.errors
         await broken.pool.close()
 
     run(main())

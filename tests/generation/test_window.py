@@ -81,6 +81,14 @@ def test_what_will_never_succeed_is_sent_once(kind):
     assert client.tries == {"0": 1, "1": 1, "2": 1} and recorded["1"] == Completion(None, error=kind)
 
 
+@pytest.mark.parametrize(("kind", "tries"), [("denied", 2), ("transient", 2), ("refused", 1)])
+def test_what_one_endpoint_fails_at_another_may_answer(kind, tries):
+    sick, well = FakeClient(lambda request: asyncio.sleep(1, failure(kind))), answering()
+    (recorded,) = send_all(pool_of(sick, well), requests(1)).values()
+    assert sick.tries["0"] == 1 and well.tries["0"] == tries - 1
+    assert recorded == (Completion(None, error="refused") if tries == 1 else Completion("x"))
+
+
 def test_waits_grow_and_have_a_limit():
     async def answer(request):
         times.append(asyncio.get_running_loop().time())

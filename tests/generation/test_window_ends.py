@@ -100,16 +100,29 @@ def test_draining_waits_for_what_is_in_flight_and_sends_nothing_more():
     assert set(recorded) == {str(n) for n in range(12)} - {"8", "9"} and recorded["10"].error == "refused"
 
 
-def test_draining_waits_for_nothing_that_backs_off_or_follows():
-    async def drain(window):
-        await asyncio.sleep(3.5)
-        window.drain()
-        ended.append(asyncio.get_running_loop().time())
+@pytest.mark.parametrize(
+    ("most", "first", "others", "follow"),
+    [
+        (3, ("overloaded", 0.1), ("overloaded", 0.1), False),  # all back off
+        (1, ("overloaded", 0.1), ("refused", 60), False),  # the first could go again, but there is no room
+        (3, ("refused", 1), ("refused", 1), True),  # each answer is followed by another request
+    ],
+    ids=["backs off", "has no room yet", "follows"],
+)
+def test_draining_waits_for_nothing_that_backs_off_follows_or_has_no_room_yet(most, first, others, follow):
+    async def answer(request):
+        kind, seconds = others if int(request.source) else first
+        return await asyncio.sleep(seconds, failure(kind))
 
-    ended, client = [], answering(**{f"s{n}": failing(*["overloaded"] * 15) for n in range(3)})
+    async def drain(window):
+        await asyncio.sleep(30.5)
+        sent.extend(client.sent)
+        window.drain()
+
+    sent, client = [], FakeClient(answer)
     with pytest.raises(Stopped):
-        send_all(pool_of(client, most=3), requests(3), drain, lambda request, answer: request)
-    assert ended
+        send_all(pool_of(client, most=most), requests(3), drain, lambda request, _: request if follow else None)
+    assert client.sent == sent
 
 
 def test_dropping_ends_at_once():
