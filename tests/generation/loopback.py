@@ -63,7 +63,7 @@ class LoopbackTGI:
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
         self.seen[source] += 1
-        if self.delay:
+        if self.delay:  # else `bodies[-1]` is what is answered now
             await asyncio.sleep(self.delay)
         answer = self.answer(source)
         if isinstance(answer, int):
