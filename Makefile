@@ -5,13 +5,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Where `make real` finds the real data (see CONTRIBUTING.md).
 DATA ?= ../shared/data
 
-.PHONY: help demo test test-slow real style
+.PHONY: help demo test test-slow real bench style
 
 help:
 	@echo "make demo       the whole pipeline on the sample world; ends with where its report is (under 4 minutes)"
 	@echo "make test       the tests (under 12 minutes)"
 	@echo "make test-slow  the slow tests: kills, the wheel, real launches, the browser"
 	@echo "make real       the whole pipeline on real text in $(DATA)"
+	@echo "make bench      speed and memory beside others, as benchmarks/README.md tells (about an hour)"
 	@echo "make style      ruff"
 
 demo: .venv/installed
@@ -25,6 +26,10 @@ test-slow: .venv/installed-test
 
 real: .venv/installed
 	$(BIN)/python tests/real.py --data $(DATA) --output_dir runs/real
+
+bench: .venv/installed-test
+	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/simcse.py
 
 style: .venv/installed-test
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from hf_xling.sample.world import write_world
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SIMCSE = (ROOT / "docs" / "simcse.md").read_text(encoding="utf-8")
 # What the README's commands are given here in addition, to be done in seconds on a CPU.
 SHORTER = {
     "trainers/simcse.py": "--max_steps 2 --per_device_train_batch_size 8 --bf16 false --use_cpu true",
@@ -42,7 +43,14 @@ def test_the_two_commands_come_first() -> None:
 
 
 def test_linked_files_exist() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/generation.md"):
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/architecture.md",
+        "docs/generation.md",
+        "docs/simcse.md",
+    ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
             assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
 
@@ -61,13 +69,15 @@ def test_readme_commands(tmp_path: Path) -> None:
         shutil.copy(world / f"reviews_ta_{split}.csv", tmp_path / "data" / f"tamil_reviews_{split}.csv")
         shutil.copy(world / f"reviews_en_{split}.csv", tmp_path / "data" / f"imdb_{split}.csv")
     shutil.copy(world / "news_ta.txt", tmp_path / "data" / "tamil_murasu.txt")
+    pairs = ["வீடு,வீடு,5", "வீடு,மரம்,1", "மரம்,மரங்கள்,4", "நாய்,வீடு,0"]
+    (tmp_path / "sts.csv").write_text("\n".join(["sentence1,sentence2,score", *pairs]), encoding="utf-8")
     recipe = tmp_path / "trainers" / "recipes" / "paper.yaml"
     text = recipe.read_text(encoding="utf-8").replace("stanfordnlp/snli", "world/snli.jsonl")
     recipe.write_text(re.sub(r"model_name_or_path: .*", "model_name_or_path: base", text), encoding="utf-8")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
     with serving(make_app(read_recording(world / "pairs.jsonl"))) as url:
         ran = 0
-        for command in commands():
+        for command in [*commands(), *commands(SIMCSE)]:
             if command.startswith("make "):
                 continue  # `.ci/run` runs these
             for ours, stands_for in (
@@ -83,6 +93,6 @@ def test_readme_commands(tmp_path: Path) -> None:
             )
             assert result.returncode == 0, f"{command}\n{result.stderr[-2000:]}"
             ran += 1
-    assert ran >= 7
+    assert ran >= 11
     assert (tmp_path / "runs/ratings/seed-3/predictions.csv").exists()
     assert (tmp_path / "runs/paper/report/index.html").exists()

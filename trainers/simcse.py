@@ -17,24 +17,29 @@ from hf_xling.runs import claim, finish, last_checkpoint
 
 
 def main(argv: Sequence[str]) -> str | None:
-    """Parse, build, train, save; return the closing lines."""
+    """Parse, build, train, save, evaluate; return the closing lines."""
+    from hf_xling.adapters import LoraArguments
     from hf_xling.contrastive.config import COMMAND, SimCSEConfig, SimCSEScriptArguments, run_identity
 
-    parser = RecipeParser([SimCSEScriptArguments, SimCSEConfig], prog=COMMAND, description=__doc__)
-    script, args = parser.parse(argv)
+    parser = RecipeParser([SimCSEScriptArguments, SimCSEConfig, LoraArguments], prog=COMMAND, description=__doc__)
+    script, args, lora = parser.parse(argv)
 
-    from hf_xling.contrastive.data import load_corpus
+    from hf_xling.contrastive.data import load_corpus, load_sts, load_validation
     from hf_xling.contrastive.trainer import SimCSETrainer
     from hf_xling.pretrained import check_checkpoint, quiet_transformers
 
     quiet_transformers()
-    corpus = load_corpus(script)
+    corpus, held_out, sts = load_corpus(script), load_validation(script), load_sts(script)
     check_checkpoint(script.model_name_or_path, script.model_revision)
-    if claim(args.output_dir, COMMAND, run_identity(script, args)):
+    if claim(args.output_dir, COMMAND, run_identity(script, args, lora)):
         return f"{args.output_dir}: this run is already finished" if args.should_save else None
-    trainer = SimCSETrainer(script.model_name_or_path, args, corpus, model_revision=script.model_revision)
+    adapter = lora.config("FEATURE_EXTRACTION")
+    options = {"peft_config": adapter, "sts_dataset": sts, "model_revision": script.model_revision}
+    trainer = SimCSETrainer(script.model_name_or_path, args, corpus, held_out, **options)
     trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
     trainer.save_model()
+    if trainer.eval_dataset is not None:  # whatever the strategy: of what was saved
+        trainer.save_metrics("eval", trainer.evaluate())
     trainer.save_state()
     trainer.create_model_card()
     if args.push_to_hub:

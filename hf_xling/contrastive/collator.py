@@ -1,4 +1,4 @@
-"""From rows of texts to one padded batch of all views."""
+"""From rows of token ids to the forward passes of a batch."""
 
 from __future__ import annotations
 
@@ -7,50 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+
+from hf_xling.contrastive.packing import chunks
 
 
 @dataclass
 class SimCSECollator:
-    """Tokenises the views of a batch together, so that one forward pass encodes them all.
+    """Lays all views of a batch out for the encoder, without padding where it can do without.
 
-    Rows have `anchor`; `positive` if the pair is two texts, else the anchor stands twice and dropout makes the two
-    views differ; `negative` or `negative_1`, `negative_2`, … for hard negatives; `group` for texts that are not
-    negatives of one another.
-
-    >>> collate([{"anchor": "a dog", "group": "s1"}, {"anchor": "a cat", "group": "s2"}])
-    {"input_ids": (4, 5), "attention_mask": (4, 5), …,   # rows: a dog, a cat (anchors), a dog, a cat (positives)
-     "groups": tensor([0, 1])}                            # numbered within the batch
+    >>> collate([{"views": [[2, 7, 3], [2, 7, 3]], "group": 5}, {"views": [[2, 8, 9, 3], [2, 8, 9, 3]], "group": 6}])
+    {"groups": tensor([5, 6]),
+     "chunks": [{"input_ids": tensor([[2, 7, 3, 2, 7, 3, 2, 8, 9, 3, 2, 8, 9, 3]]), "position_ids": …,
+                 "text_lengths": [(2, 3), (2, 4)]}],
+     "places": tensor([0, 2, 1, 3])}     # of the anchors, then of the positives, among the texts of all chunks
 
     Args:
-        tokenizer: of the encoder.
-        max_length: in tokens; longer texts are cut.
+        packed: whether the encoder takes flat batches (`packing.can_pack`).
+        token_budget: tokens of one forward pass at most; None for all at once.
+        first_position: what the encoder calls the position of a text's first token.
+        pad: the id of the padding token.
     """
 
-    tokenizer: PreTrainedTokenizerBase
-    max_length: int = 64
+    packed: bool
+    token_budget: int | None = None
+    first_position: int = 0
+    pad: int = 0
 
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        anchors = [row["anchor"] for row in rows]
-        positives = [row["positive"] for row in rows] if "positive" in rows[0] else anchors
-        # All first negatives, then all second ones, so that the first B are the rows' own.
-        negatives = [row[name] for name in negative_columns(rows[0]) for row in rows]
-        batch = self.tokenizer(
-            [*anchors, *positives, *negatives],
-            truncation=True,
-            max_length=self.max_length,
-            padding=True,
-            return_tensors="pt",
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        # All anchors, all positives, all first negatives, …: row i of each belongs together.
+        texts = [view for views in zip(*(row["views"] for row in rows), strict=True) for view in views]
+        parts, places = chunks(
+            texts, packed=self.packed, token_budget=self.token_budget, first_position=self.first_position, pad=self.pad
         )
-        # A row without a group is one of its own; the pair cannot be another row's name.
-        numbers: dict[Any, int] = {}
-        names = [("row", index) if row.get("group") is None else row["group"] for index, row in enumerate(rows)]
-        groups = torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])
-        return {**batch, "groups": groups}
-
-
-def negative_columns(names: Any) -> list[str]:
-    """The columns of hard negatives among `names`, `negative` first, then by number."""
-    numbered = [name for name in names if name.startswith("negative_") and name.removeprefix("negative_").isdigit()]
-    return [name for name in names if name == "negative"] + sorted(numbered, key=lambda name: int(name[9:]))
+        return {"groups": torch.tensor([row["group"] for row in rows]), "chunks": parts, "places": places}

@@ -22,17 +22,37 @@ class SimCSEConfig(TrainingArguments):
     BERT-base), `per_device_train_batch_size` 64 as in SimCSE (the paper: about 500), `num_train_epochs` 1 as in SimCSE
     (the paper: 10 to 30), `dataloader_drop_last` True because the loss depends on the batch size,
     `remove_unused_columns` False because the columns are texts, `save_total_limit` 1, `logging_nan_inf_filter` False
-    because it hides a NaN loss, `report_to` none, `logging_steps` 10.
+    because it hides a NaN loss, `restore_callback_states_from_checkpoint` True so that early stopping counts on when a
+    run is resumed, `ddp_find_unused_parameters` and `ddp_broadcast_buffers` False because nothing is
+    unused and no buffer changes, `report_to` none, `logging_steps` 10.
     """
 
     temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
-    pooling: Literal["cls_mlp", "cls", "mean"] = field(
+    pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean"] = field(
         default="cls_mlp",
         metadata={"help": "sentence vector; cls_mlp trains an MLP on the first token that is not saved"},
+    )
+    keep_mlp: bool = field(
+        default=False, metadata={"help": "save the MLP for sentence-transformers, as supervised SimCSE does"}
     )
     max_length: int = field(default=64, metadata={"help": "tokens of a sentence; longer ones are cut"})
     negative_weight: float = field(default=0.0, metadata={"help": "added to the logit of a row's own hard negative"})
     symmetric: bool = field(default=False, metadata={"help": "let positives pick their anchors as well"})
+    mlm_weight: float = field(
+        default=0.0, metadata={"help": "weight of an auxiliary masked-language-model loss (SimCSE tries 0.1)"}
+    )
+    mlm_probability: float = field(default=0.15, metadata={"help": "share of tokens that are masked for it"})
+    packing: bool = field(default=True, metadata={"help": "encode batches without padding, where the architecture can"})
+    token_budget: int | None = field(
+        default=None,
+        metadata={"help": "tokens of one forward pass at most; a larger batch takes several, with the same gradient"},
+    )
+    cross_rank_negatives: bool = field(
+        default=True, metadata={"help": "take the texts of all processes as negatives, with gradients"}
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "evaluations without a better one after which training stops"}
+    )
 
     learning_rate: float = field(default=5e-5, metadata={"help": "peak learning rate of AdamW"})
     per_device_train_batch_size: int = field(default=64, metadata={"help": "rows a batch, each negative of the others"})
@@ -46,12 +66,42 @@ class SimCSEConfig(TrainingArguments):
         default="none", metadata={"help": "trackers, such as trackio or tensorboard"}
     )
 
+    torch_compile: bool = field(
+        default=False,
+        metadata={
+            "help": "compile the model; hardly of use here: each batch has shapes of its own, the first ones are "
+            "compiled for seconds each, the later ones not at all, and on a CPU a compiled step was no faster"
+        },
+    )
+    restore_callback_states_from_checkpoint: bool = field(
+        default=True, metadata={"help": "count the evaluations of early stopping on when a run is resumed"}
+    )
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "let DDP look for parameters without a gradient; there are none"}
+    )
+    ddp_broadcast_buffers: bool | None = field(
+        default=False, metadata={"help": "let DDP send buffers around at each forward pass; they never change"}
+    )
+
     _argument_group_name = "objective"
 
     def __post_init__(self) -> None:
+        self.chooses_best_metric = self.metric_for_best_model is None
         super().__post_init__()
+        # Several GPUs without a launcher would split a batch, and with it the negatives.
+        self._n_gpu = min(self.n_gpu, 1)
         if self.device.type == "cpu":
             self.dataloader_pin_memory = False  # torch warns of it at every start
+        # Rows that accelerate repeats, so that all processes have as many, would be negatives of themselves.
+        self.accelerator_config.even_batches = False
+        if self.mlm_weight < 0 or not 0 < self.mlm_probability < 1:
+            raise InputError("--mlm_weight must be 0 or more, --mlm_probability between 0 and 1 (both excluded)")
+        if self.token_budget is not None and self.token_budget < self.max_length:
+            raise InputError(f"--token_budget {self.token_budget}: must hold a text of --max_length {self.max_length}")
+        if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
+            raise InputError(f"--early_stopping_patience {self.early_stopping_patience}: at least 1 is needed")
+        if self.early_stopping_patience is not None and not self.load_best_model_at_end:
+            raise InputError("--early_stopping_patience: needs --load_best_model_at_end and an evaluation strategy")
         if not self.temperature > 0:
             raise InputError(f"--temperature {self.temperature}: a number above 0 is needed")
         if self.per_device_train_batch_size < 2:
@@ -61,6 +111,10 @@ class SimCSEConfig(TrainingArguments):
             )
         if self.max_length < 3:
             raise InputError(f"--max_length {self.max_length}: at least 3 tokens are needed (two are special)")
+        if self.world_size > 1 and not self.dataloader_drop_last:
+            raise InputError(
+                "--dataloader_drop_last: must stay on with several processes; their batches are of one size"
+            )
         if self.remove_unused_columns:
             raise InputError("--remove_unused_columns: the collator needs the text columns; leave it off")
 
@@ -80,6 +134,12 @@ class SimCSEScriptArguments:
     anchor_column: str | None = field(
         default=None, metadata={"help": "column of the anchors; default: `anchor`, or `text` where there is none"}
     )
+    validation_file: str | None = field(
+        default=None, metadata={"help": "held-out rows of the same columns: their loss, alignment and uniformity"}
+    )
+    sts_file: str | None = field(
+        default=None, metadata={"help": "pairs with a similarity (sentence1, sentence2, score), to evaluate on"}
+    )
 
     _argument_group_name = "model and data"
 
@@ -88,6 +148,9 @@ class SimCSEScriptArguments:
             raise InputError("one of --dataset_name and --train_file is needed")
 
 
-def run_identity(script: SimCSEScriptArguments, args: SimCSEConfig) -> dict[str, Any]:
+_SOURCES = ("dataset_name", "train_file", "validation_file", "sts_file", "model_name_or_path")
+
+
+def run_identity(script: SimCSEScriptArguments, args: SimCSEConfig, *more: Any) -> dict[str, Any]:
     """What makes one training another: the fields that were given, with data and model by their content."""
-    return by_content(given_fields(script, args), ("dataset_name", "train_file", "model_name_or_path"))
+    return by_content(given_fields(script, args, *more), _SOURCES)

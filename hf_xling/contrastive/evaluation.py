@@ -1,10 +1,22 @@
-"""Alignment and uniformity: what contrastive training trades between."""
+"""How good sentence vectors are: alignment and uniformity, and agreement with annotated similarities."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy
 import torch
 import torch.nn.functional as F
+from datasets import Dataset
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from hf_xling.contrastive.metrics import load_sts_metric
+from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position
+from hf_xling.contrastive.pooling import SimCSEModel, encode
+from hf_xling.errors import InputError
+
+TOKENS_PER_PASS = 8192
 
 
 def alignment(x: Tensor, y: Tensor) -> Tensor:
@@ -34,3 +46,73 @@ def uniformity(x: Tensor) -> Tensor:
     Source: Wang and Isola 2020, equation 5 with t = 2.
     """
     return torch.pdist(F.normalize(x.float(), dim=-1)).square().mul(-2).exp().mean().log()
+
+
+def relative_distance(x: Tensor, y: Tensor) -> Tensor:
+    """The mean squared distance of positive pairs on the unit sphere, relative to that of random pairs; 1 is chance.
+
+    Alignment alone falls when all vectors draw together, and rises when they spread; this tells the two apart.
+
+    Args:
+        x, y: (B, H) embeddings with B of at least 2, row i of both a positive pair.
+
+    Returns:
+        A float32 scalar from 0.
+    """
+    x, y = F.normalize(x.float(), dim=-1), F.normalize(y.float(), dim=-1)
+    distances = torch.cdist(x, y).square()
+    others = (distances.sum() - distances.trace()) / (len(x) * (len(x) - 1))
+    return distances.trace() / len(x) / others
+
+
+def pair_metrics(x: Tensor, y: Tensor, identical: bool) -> dict[str, float]:
+    """Uniformity of a batch's anchors, at least 2, and, unless its views are identical, how positives lie."""
+    metrics = {"uniformity": uniformity(x)}
+    if not identical:
+        metrics |= {"alignment": alignment(x, y), "relative_distance": relative_distance(x, y)}
+    return {name: value.item() for name, value in metrics.items()}
+
+
+def sts_metrics(
+    model: SimCSEModel, tokenizer: PreTrainedTokenizerBase, pairs: Dataset, max_length: int
+) -> dict[str, float]:
+    """Correlations (`spearman`, `pearson`) of the cosines of `sentence1` and `sentence2` with `score`.
+
+    Vectors are those of the exported checkpoint: without the training-only MLP.
+    """
+    texts = list(dict.fromkeys([*pairs["sentence1"], *pairs["sentence2"]]))
+    vectors = dict(zip(texts, F.normalize(encode_texts(model, tokenizer, texts, max_length), dim=-1), strict=True))
+    cosines = [
+        float(vectors[one] @ vectors[other]) for one, other in zip(pairs["sentence1"], pairs["sentence2"], strict=True)
+    ]
+    return load_sts_metric().compute(predictions=cosines, references=pairs["score"])
+
+
+def check_sts(pairs: Dataset, name: str) -> Dataset:
+    """`pairs`, if it has what a similarity set needs; an `InputError` that names the column otherwise."""
+    for column in ("sentence1", "sentence2", "score"):
+        if column not in pairs.column_names:
+            raise InputError(f"{name}: has no column `{column}`; its columns are {', '.join(pairs.column_names)}")
+    if len(set(pairs["score"])) < 2:
+        raise InputError(f"{name}, column `score`: holds no two different numbers; they cannot be correlated")
+    return pairs
+
+
+def encode_texts(
+    model: SimCSEModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
+) -> Tensor:
+    """The vectors (n, H) of `texts` in float32 on the CPU, as the exported checkpoint gives them."""
+    ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    parts, places = chunks(
+        [numpy.array(text) for text in ids],
+        packed=model.config._attn_implementation == PACKED_ATTENTION,
+        token_budget=TOKENS_PER_PASS,
+        first_position=first_position(model.encoder),
+        pad=tokenizer.pad_token_id or 0,
+    )
+    device = next(model.parameters()).device
+    moved = [
+        {name: value.to(device) if isinstance(value, Tensor) else value for name, value in part.items()}
+        for part in parts
+    ]
+    return encode(model, moved).float().cpu()[places]

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from torch.utils.checkpoint import checkpoint
+from transformers import AutoModelForMaskedLM, PreTrainedModel
+
+from hf_xling.contrastive.packing import Chunk, split_runs
+from hf_xling.pretrained import load_pretrained
 
 # What a pooling is called in a sentence-transformers checkpoint, where the training-only MLP is left out.
-EXPORTED_POOLING = {"cls_mlp": "cls", "cls": "cls", "mean": "mean"}
+EXPORTED_POOLING = {"cls_mlp": "cls", "cls": "cls", "mean": "mean", "first_last_mean": "first_last_mean"}
 
 
 class SimCSEModel(nn.Module):
-    """An encoder with its pooling, and for `cls_mlp` the MLP of SimCSE.
+    """An encoder with its pooling, for `cls_mlp` the MLP of SimCSE, and if wanted a head for masked tokens.
 
-    The MLP (one dense layer and tanh over the first token's vector) is newly made, trained, and not exported: Gao et
-    al. 2021 find unsupervised SimCSE best when it is trained with the MLP and used without. It is not the pooler of a
-    pretrained BERT, which stays in the encoder as it was and gets no gradient.
+    The MLP (one dense layer and tanh over the first token's vector) is newly made, trained, and not exported unless
+    that is asked for: Gao et al. 2021 find unsupervised SimCSE best when it is trained with the MLP and used without,
+    supervised SimCSE with it. It is not the pooler of a pretrained BERT, which stays in the encoder as it was.
 
     Args:
         encoder: what `AutoModel` loads; its forward returns `last_hidden_state`.
         pooling: a key of `EXPORTED_POOLING`.
+        masked_lm: a masked language model around this very encoder, for the auxiliary loss; None for none.
     """
 
-    def __init__(self, encoder: PreTrainedModel, pooling: str = "cls_mlp"):
+    def __init__(self, encoder: PreTrainedModel, pooling: str = "cls_mlp", masked_lm: PreTrainedModel | None = None):
         super().__init__()
         self.encoder = encoder
         self.pooling = pooling
@@ -35,6 +43,7 @@ class SimCSEModel(nn.Module):
             nn.init.normal_(dense.weight, std=getattr(encoder.config, "initializer_range", 0.02))
             nn.init.zeros_(dense.bias)
             self.mlp = nn.Sequential(dense, nn.Tanh())
+        self.masked_lm = masked_lm
         # A pooler that the objective never reaches would be an unused parameter to DDP.
         pooler = getattr(encoder, "pooler", None)
         if pooler is not None:
@@ -53,26 +62,84 @@ class SimCSEModel(nn.Module):
         """What Trainer calls for the same in older versions; can go when the floor in setup.cfg is past 5.17."""
         self.encoder.gradient_checkpointing_enable(**options)
 
-    def forward(self, **inputs: Tensor) -> Tensor:
-        """Sentence vectors (B, H) of tokenised texts (`input_ids`, `attention_mask` (B, T), …)."""
-        hidden = self.encoder(**inputs).last_hidden_state
-        vectors = pool(hidden, inputs["attention_mask"], self.pooling)
-        return vectors if self.mlp is None else self.mlp(vectors)
+    def forward(self, chunks: Sequence[Chunk], recompute: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Encode a batch.
+
+        Args:
+            chunks: its texts, as `packing.chunks` lays them out.
+            recompute: keep no graph of a chunk, but encode it again in the backward pass, with the same dropout masks:
+                the gradient of the whole batch in the memory of one chunk, for one and a half times the work (gradient
+                caching; Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+
+        Returns:
+            Sentence vectors (S, H) of the texts of all chunks, in their order; and, if chunks have masked tokens
+            (`masking.TokenMasking`), the sum of the cross-entropies of what stood there.
+        """
+        run = partial(checkpoint, self._encode, use_reentrant=False) if recompute else self._encode
+        outputs = [run(chunk) for chunk in chunks]
+        vectors = torch.cat([vectors for vectors, _ in outputs])
+        losses = [loss for _, loss in outputs if loss is not None]
+        return vectors, torch.stack(losses).sum() if losses else None
+
+    def _encode(self, chunk: Chunk) -> tuple[Tensor, Tensor | None]:
+        vectors = sentence_vectors(self.encoder, chunk, self.pooling)
+        if self.mlp is not None:
+            vectors = self.mlp(vectors)
+        if "mlm_labels" not in chunk:
+            return vectors, None
+        logits = self.masked_lm(**{**encoder_inputs(chunk), "input_ids": chunk["masked_ids"]}).logits
+        labels = chunk["mlm_labels"].flatten()
+        return vectors, F.cross_entropy(logits.flatten(0, 1).float(), labels, reduction="sum")
+
+
+def encoder_inputs(chunk: Chunk) -> Chunk:
+    """What of a chunk the encoder is given."""
+    names = ("input_ids", "attention_mask", "position_ids", "text_lengths")
+    return {name: chunk[name] for name in names if name in chunk}
+
+
+def sentence_vectors(encoder: PreTrainedModel, chunk: Chunk, pooling: str) -> Tensor:
+    """The pooled vectors (n, H) of the texts of one chunk, packed or padded, without the MLP."""
+    packed, first_alone, both_ends = "text_lengths" in chunk, pooling.startswith("cls"), pooling == "first_last_mean"
+    options = {"first_tokens": True} if packed and first_alone else {"output_hidden_states": True} if both_ends else {}
+    output = encoder(**encoder_inputs(chunk), **options)
+    hidden = output.last_hidden_state
+    if both_ends:
+        hidden = (output.hidden_states[0] + hidden) / 2
+    if not packed:
+        return pool(hidden, chunk["attention_mask"], pooling)
+    lengths = chunk["text_lengths"]
+    if first_alone and hidden.shape[1] == sum(count for count, _ in lengths):
+        return hidden.squeeze(0)  # the last layer has left the others out
+    runs = split_runs(hidden.squeeze(0), lengths)
+    return torch.cat([texts[:, 0] if first_alone else texts.mean(dim=1) for texts in runs])
 
 
 def pool(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
     """Token vectors (B, T, H) to sentence vectors (B, H): the first token's, or the mean over unmasked tokens."""
-    if pooling == "mean":
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-    return hidden[:, 0]
+    if pooling.startswith("cls"):
+        return hidden[:, 0]
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
 @torch.no_grad()
-def encode(model: SimCSEModel, inputs: dict[str, Tensor]) -> Tensor:
+def encode(model: SimCSEModel, chunks: Sequence[Chunk]) -> Tensor:
     """Sentence vectors as an exported checkpoint gives them: without the MLP and without dropout."""
     was_training = model.training
     model.eval()
-    hidden = model.encoder(**inputs).last_hidden_state
+    vectors = torch.cat([sentence_vectors(model.encoder, chunk, model.pooling) for chunk in chunks])
     model.train(was_training)
-    return pool(hidden, inputs["attention_mask"], EXPORTED_POOLING[model.pooling])
+    return vectors
+
+
+def masked_language_model(name: str, revision: str | None, encoder: PreTrainedModel) -> PreTrainedModel:
+    """The masked language model `name` around `encoder`, which takes the place of its own.
+
+    Raises:
+        InputError: there is no such model for the architecture.
+    """
+    model = load_pretrained(AutoModelForMaskedLM, name, revision)
+    setattr(model, model.base_model_prefix, encoder)
+    model.tie_weights()
+    return model

@@ -7,37 +7,51 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers import (
+    AutoModel,
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+)
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
 
-from hf_xling.contrastive.collator import SimCSECollator, negative_columns
+from hf_xling.contrastive.collator import SimCSECollator
 from hf_xling.contrastive.config import SimCSEConfig
-from hf_xling.contrastive.export import export_encoder
+from hf_xling.contrastive.distributed import gather_rows
+from hf_xling.contrastive.evaluation import check_sts, pair_metrics, sts_metrics
+from hf_xling.contrastive.export import export_encoder, load_encoder, load_heads, save_heads
+from hf_xling.contrastive.last_layer import narrow_last_layer
 from hf_xling.contrastive.losses import info_nce
-from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
+from hf_xling.contrastive.masking import TokenMasking
+from hf_xling.contrastive.packing import PACKED_ATTENTION, can_pack, first_position
+from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel, masked_language_model
+from hf_xling.contrastive.tokens import TokenTable
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.cards import model_card
 from hf_xling.pretrained import check_tokenizer, load_pretrained, load_tokenizer, token_positions
 from hf_xling.runs import write_text
 
-MLP_FILE = "simcse_mlp.safetensors"
-
 
 class SimCSETrainer(Trainer):
     """Trains a sentence encoder with in-batch contrastive learning (Gao et al. 2021).
 
-    Each process takes the negatives of its own batch only.
+    Batches are encoded without padding where the encoder allows it, in one forward pass or, with `token_budget`, in
+    several whose gradient is that of one. Of several processes each takes the texts of all others as negatives.
 
     Args:
         model: a checkpoint folder, a Hub id, or a `PreTrainedModel` without a task head.
         args: the configuration.
         train_dataset: with the column `anchor`, and if wanted `positive`, `negative` (or `negative_1`, …) and `group`
-            (integers or strings); see `SimCSECollator`. Other columns are left out.
-        eval_dataset: likewise; gives `eval_loss` at `per_device_eval_batch_size`. Without `positive` both views are the
-            same there, since evaluation has no dropout: the loss then measures only how far sentences lie apart.
+            (integers or strings); see `TokenTable`. Other columns are left out. It is tokenised once, here.
+        eval_dataset: likewise; gives `eval_loss` at `per_device_eval_batch_size`, and `eval_uniformity`; of text pairs
+            also `eval_alignment` and `eval_relative_distance`. Without `positive` both views are the same there, since
+            evaluation has no dropout: the loss then measures only how far sentences lie apart.
         processing_class: the tokenizer; by default the one beside the model.
+        peft_config: trains an adapter of this kind in place of the encoder's weights.
+        sts_dataset: pairs of sentences with a similarity, `sentence1`, `sentence2` and `score`; gives
+            `eval_sts_spearman`, by which the best checkpoint then is chosen.
         model_revision: of a model on the Hub.
         kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
 
@@ -53,72 +67,156 @@ class SimCSETrainer(Trainer):
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
+        peft_config: Any = None,
+        sts_dataset: Dataset | None = None,
         model_revision: str | None = None,
         **kwargs: Any,
     ):
+        if sts_dataset is not None:
+            sentences = list(dict.fromkeys(check_sts(sts_dataset, "sts_dataset")["sentence1"]))
+            if eval_dataset is None:  # which Trainer wants for an evaluation
+                eval_dataset = Dataset.from_dict({"anchor": sentences})
+                fitting = max(len(sentences) // args.world_size, 1)
+                args.per_device_eval_batch_size = min(args.eval_batch_size, fitting)
+            if args.chooses_best_metric:
+                args.metric_for_best_model, args.greater_is_better = "sts_spearman", True
         torch.manual_seed(args.seed)  # the MLP's weights; Trainer seeds only later
         name = model if isinstance(model, str) else model.name_or_path
         encoder = load_pretrained(AutoModel, model, model_revision) if isinstance(model, str) else model
-        processing_class = processing_class or load_tokenizer(name, model_revision)
+        tokenizer = processing_class or load_tokenizer(name, model_revision)
         positions = token_positions(encoder) or args.max_length
         if args.max_length > positions:
             raise InputError(f"--max_length {args.max_length}: {name} has positions for {positions} tokens")
-        check_tokenizer(processing_class, encoder, name)
-        batch = args.train_batch_size * args.world_size
-        if train_dataset is not None and len(train_dataset) < batch:
-            raise InputError(f"the corpus has {len(train_dataset)} rows, fewer than one batch of {batch}")
-        batch = args.eval_batch_size * args.world_size
-        if eval_dataset is not None and args.dataloader_drop_last and 0 < len(eval_dataset) < batch:
-            raise InputError(
-                f"the evaluation corpus has {len(eval_dataset)} rows, fewer than one batch of {batch} "
-                "(--per_device_eval_batch_size)"
-            )
-        self.base = name
+        check_tokenizer(tokenizer, encoder, name)
+        packed = args.packing and can_pack(encoder, args.max_length)
+        if packed:
+            encoder.set_attn_implementation(PACKED_ATTENTION)
+            if args.pooling.startswith("cls"):
+                narrow_last_layer(encoder, args.max_length)
+        if args.mlm_weight and tokenizer.mask_token_id is None:
+            raise InputError(f"--mlm_weight {args.mlm_weight}: the tokenizer of {name} has no mask token")
+        masked_lm = masked_language_model(name, model_revision, encoder) if args.mlm_weight else None
+        if peft_config is not None:
+            from peft import get_peft_model
+
+            try:
+                encoder = get_peft_model(encoder, peft_config, revision=model_revision)
+            except ValueError as error:  # no such layers, or none that peft knows of
+                raise InputError(f"--lora_target_modules (peft_config): does not fit {name}: {error}") from error
+        self.base, self.packed = name, packed
         super().__init__(
-            model=SimCSEModel(encoder, args.pooling),
+            model=SimCSEModel(encoder, args.pooling, masked_lm),
             args=args,
-            data_collator=SimCSECollator(processing_class, args.max_length),
-            train_dataset=_training_columns(train_dataset, "train_dataset"),
-            eval_dataset=_training_columns(eval_dataset, "eval_dataset"),
-            processing_class=processing_class,
+            data_collator=SimCSECollator(
+                packed,
+                args.token_budget,
+                first_position(encoder),
+                tokenizer.pad_token_id or 0,
+            ),
+            train_dataset=_tokens(train_dataset, tokenizer, args, "train_dataset", args.train_batch_size),
+            eval_dataset=_tokens(eval_dataset, tokenizer, args, "eval_dataset", args.eval_batch_size),
+            processing_class=tokenizer,
             **kwargs,
         )
+        self.sts_dataset = sts_dataset
+        self.masking = None
+        if args.mlm_weight:
+            special = (*tokenizer.all_special_ids, tokenizer.pad_token_id or 0)
+            self.masking = TokenMasking(tokenizer.mask_token_id, special, len(tokenizer), args.mlm_probability)
+        self._pair_metrics: list[dict[str, float]] = []
+        self._last_loss, self._last_step = torch.zeros(()), 0
+        if args.early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
 
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, Tensor],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """`info_nce` over the views that `SimCSECollator` laid one behind the other, encoded in one forward pass.
+        """`info_nce` over the views of all processes, and the masked-language-model loss if there is one.
 
-        One pass gives every row its own dropout mask, which is what makes dropout pairs differ.
+        Every text is encoded with a dropout mask of its own, which is what makes dropout pairs differ.
         """
-        views = {name: value for name, value in inputs.items() if name != "groups"}
-        size = len(inputs["groups"])
-        vectors = model(**views)
-        negatives = vectors[2 * size :]
+        chunks = inputs["chunks"]
+        if self.masking is not None and model.training:
+            chunks = [{**chunk, **self.masking(chunk["input_ids"])} for chunk in chunks]
+        recompute = model.training and self.args.token_budget is not None and len(chunks) > 1
+        vectors, mlm = model(chunks, recompute)
+        vectors = vectors[inputs["places"]].unflatten(0, (-1, len(inputs["groups"])))  # (views, rows, width)
+        groups = inputs["groups"]
+        if model.training and self.args.cross_rank_negatives:
+            vectors = gather_rows(vectors.transpose(0, 1)).transpose(0, 1)
+            groups = gather_rows(groups)
         loss = info_nce(
-            vectors[:size],
-            vectors[size : 2 * size],
-            negatives if len(negatives) else None,
+            vectors[0],
+            vectors[1],
+            vectors[2:].flatten(0, 1) if len(vectors) > 2 else None,
             temperature=self.args.temperature,
-            groups=inputs["groups"],
-            negative_weight=self.args.negative_weight,
+            groups=groups,
+            negative_weight=self.args.negative_weight if len(vectors) == 3 else 0.0,  # held-out rows may have none
             symmetric=self.args.symmetric,
         )
-        if model.training and not torch.isfinite(loss):
-            raise XlingError(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1}; a lower --learning_rate may help"
-            )
+        if mlm is not None:
+            masked = sum((chunk["mlm_labels"] != -100).sum() for chunk in chunks)
+            # DDP takes the mean over processes, which have masked different numbers of tokens.
+            masked = gather_rows(masked[None]).float().mean()
+            loss = loss + self.args.mlm_weight * mlm / masked.clamp(min=1)
+        self._last_loss, self._last_step = loss.detach(), self.state.global_step + 1
+        if model.training and loss.device.type == "cpu":
+            self._check_loss()  # elsewhere this would wait for the device at each step
         return (loss, vectors) if return_outputs else loss
+
+    def get_eval_dataloader(self, eval_dataset: Dataset | TokenTable | None = None) -> Any:
+        """Trainer's, for a dataset of texts as well."""
+        if isinstance(eval_dataset, Dataset):
+            size = self.args.eval_batch_size
+            eval_dataset = _tokens(eval_dataset, self.processing_class, self.args, "eval_dataset", size)
+        return super().get_eval_dataloader(eval_dataset)
+
+    def evaluate(self, eval_dataset: Dataset | None = None, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Trainer's; another dataset has columns like the one of the constructor."""
+        if isinstance(eval_dataset, Dataset):
+            table = _tokens(eval_dataset, self.processing_class, self.args, "eval_dataset", self.args.eval_batch_size)
+            return super().evaluate(table, *args, **kwargs)
+        return super().evaluate(eval_dataset, *args, **kwargs)
 
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
         """The loss alone: Trainer would report none for batches without labels."""
+        inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
-            loss = self.compute_loss(model, self._prepare_inputs(inputs))
+            loss, vectors = self.compute_loss(model, inputs, return_outputs=True)
+        if len(vectors[0]) > 1:
+            self._pair_metrics.append(pair_metrics(vectors[0], vectors[1], identical=self._evaluated_dropout_pairs))
         return loss.detach().mean(), None, None
+
+    def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """Trainer's, with the means over batches of alignment and uniformity, and the similarity set's correlation."""
+        self._pair_metrics = []
+        self._evaluated_dropout_pairs = dataloader.dataset.dropout_pairs
+        output = super().evaluation_loop(dataloader, *args, **kwargs)
+        prefix = kwargs.get("metric_key_prefix", "eval")
+        for name in self._pair_metrics[0] if self._pair_metrics else ():
+            values = torch.tensor([metrics[name] for metrics in self._pair_metrics], device=self.args.device)
+            output.metrics[f"{prefix}_{name}"] = gather_rows(values).mean().item()
+        if self.sts_dataset is not None:
+            model = self.accelerator.unwrap_model(self.model)
+            metrics = sts_metrics(model, self.processing_class, self.sts_dataset, self.args.max_length)
+            output.metrics.update({f"{prefix}_sts_{name}": value for name, value in metrics.items()})
+        return output
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Trainer's, once the loss is known to be a number."""
+        if "loss" in logs:
+            self._check_loss()
+        super().log(logs, *args, **kwargs)
+
+    def _check_loss(self) -> None:
+        if not torch.isfinite(self._last_loss):
+            raise XlingError(
+                f"the loss is {self._last_loss.item()} at step {self._last_step}; a lower --learning_rate may help"
+            )
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write `README.md`: what the encoder is, how to load it, and how it was trained."""
@@ -128,58 +226,67 @@ class SimCSETrainer(Trainer):
             "temperature",
             "symmetric",
             "negative_weight",
+            "mlm_weight",
             "max_length",
             "learning_rate",
             "per_device_train_batch_size",
         )
+        settings = {name: getattr(self.args, name) for name in names}
+        processes = self.args.world_size if self.args.cross_rank_negatives else 1
         card = model_card(
             "encoder_card",
             self.base,
-            {
-                **{name: getattr(self.args, name) for name in names},
-                "steps": self.state.global_step,
-                "seed": self.args.seed,
-            },
+            {**settings, "processes": processes, "steps": self.state.global_step, "seed": self.args.seed},
             {"tags": ["sentence-transformers", "simcse"], "pipeline_tag": "sentence-similarity"},
             rows=len(self.train_dataset),
-            pairs="positive" in self.train_dataset.column_names,
+            pairs=not self.train_dataset.dropout_pairs,
             pooling=EXPORTED_POOLING[self.args.pooling],
             mlp=self.args.pooling == "cls_mlp",
+            keep_mlp=self.args.keep_mlp,
+            adapter=self._is_adapter,
         )
         write_text(Path(self.args.output_dir) / "README.md", card)
 
+    @property
+    def _is_adapter(self) -> bool:
+        return hasattr(self.accelerator.unwrap_model(self.model).encoder, "peft_config")
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        """Write what `AutoModel` and `SentenceTransformer` load; in a `checkpoint-N` also the MLP, to resume from."""
+        """Write what `AutoModel` and `SentenceTransformer` load; in a `checkpoint-N` also what only training needs."""
         if not self.args.should_save:
             return
+        self._check_loss()
         folder = Path(output_dir or self.args.output_dir)
         model = self.accelerator.unwrap_model(self.model)
-        export_encoder(model, self.processing_class, folder, self.args.max_length)
-        is_checkpoint = folder.name.startswith(PREFIX_CHECKPOINT_DIR) and folder != Path(self.args.output_dir)
-        if model.mlp is not None and is_checkpoint:
-            save_file(model.mlp.state_dict(), folder / MLP_FILE)
+        export_encoder(model, self.processing_class, folder, self.args.max_length, keep_mlp=self.args.keep_mlp)
+        if folder.name.startswith(PREFIX_CHECKPOINT_DIR) and folder != Path(self.args.output_dir):
+            save_heads(model, folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         """The other half of `_save`."""
-        folder = Path(resume_from_checkpoint)
         model = self.accelerator.unwrap_model(model or self.model)
-        # AutoModel adds a pooler to an encoder that was made without one.
-        saved, names = AutoModel.from_pretrained(folder).state_dict(), model.encoder.state_dict().keys()
-        model.encoder.load_state_dict({name: tensor for name, tensor in saved.items() if name in names})
-        if model.mlp is not None:
-            model.mlp.load_state_dict(load_file(folder / MLP_FILE))
+        load_encoder(model, Path(resume_from_checkpoint))
+        load_heads(model, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
 
-def _training_columns(dataset: Dataset | None, name: str) -> Dataset | None:
-    """`dataset` with the columns that the collator reads."""
+def _tokens(
+    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str, batch: int
+) -> TokenTable | None:
+    """`dataset`, tokenised; it must fill a batch of each process."""
     if dataset is None:
         return None
-    if "anchor" not in dataset.column_names:
-        raise InputError(f"{name}: has no column `anchor`; its columns are {', '.join(dataset.column_names)}")
-    if len(dataset) == 0:
-        raise InputError(f"{name}: is empty")
-    known = {"anchor", "positive", "group", *negative_columns(dataset.column_names)}
-    return dataset.select_columns([column for column in dataset.column_names if column in known])
+    table, needed = TokenTable(dataset, tokenizer, args.max_length, name), batch * args.world_size
+    if args.dataloader_drop_last and len(table) < needed:
+        option = "train" if name == "train_dataset" else "eval"
+        raise InputError(
+            f"{name}: has {len(table)} rows, fewer than one batch of {needed} (--per_device_{option}_batch_size)"
+        )
+    if name == "train_dataset" and args.negative_weight and len(table.views) != 3:
+        raise InputError(
+            f"--negative_weight {args.negative_weight}: wants one column of hard negatives; "
+            f"{name} has {len(table.views) - 2}"
+        )
+    return table

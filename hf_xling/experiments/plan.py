@@ -10,6 +10,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from hf_xling.adapters import LoraArguments
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.corpora.builders import BuildConfig, CorpusSpec
 from hf_xling.corpora.sources import read_sentences
@@ -27,7 +28,10 @@ from hf_xling.regression.data import load_splits
 SIDES = ("source", "target")
 # Fields of the stages that the recipe as a whole decides; a section that gave them would be overruled.
 _DECIDED = {
-    "generate": {"input", "split", "text_column", "task", "language", "source_language", "endpoint", "output_dir"},
+    "generate": {
+        *("input", "split", "text_column", "task", "language", "source_language", "endpoint", "output_dir", "dry_run"),
+        *("prompt", "language_name", "language_script", "length_factor"),  # each is of one of the three runs
+    },
     "simcse": {"model_name_or_path", "model_revision", "dataset_name", "dataset_config", "train_file", "output_dir"},
     "regression": {"model_name_or_path", "dataset_name", "train_file", "test_file", "seeds", "seed", "output_dir"},
     "source_task": {"seeds", "seed", "output_dir"},
@@ -157,7 +161,7 @@ def _encoder(config: ExperimentsConfig, folder: Path, experiment: Experiment) ->
         "dataset_config": "sentences",
         "output_dir": folder / "encoders" / experiment.corpus,
     }
-    _, args = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig], fields)
+    _, args, _ = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig, LoraArguments], fields)
     if args.max_steps <= 0:
         raise InputError("simcse.max_steps is needed: all experiments take the same number of optimiser steps")
     return fields

@@ -16,6 +16,7 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from hf_xling import runs
+from hf_xling.adapters import LoraArguments
 from hf_xling.contrastive import config as simcse
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.corpora.builders import build
@@ -119,8 +120,8 @@ def _check_endpoints(plan: Plan) -> None:
 def _train_once(config: ExperimentsConfig, script: str, fields: dict[str, Any]) -> None:
     """Launch a training, unless it is finished; what is finished with other data or settings is refused."""
     if script == "simcse":
-        arguments, args = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig], fields)
-        done = runs.is_finished(args.output_dir, simcse.COMMAND, simcse.run_identity(arguments, args))
+        arguments, args, lora = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig, LoraArguments], fields)
+        done = runs.is_finished(args.output_dir, simcse.COMMAND, simcse.run_identity(arguments, args, lora))
     else:
         arguments, args = parse_section("regression", [RegressionScriptArguments, RegressionConfig], fields)
         done = regression.is_trained(arguments, args)

@@ -6,7 +6,7 @@ from datasets import Dataset
 from simcse_runs import BATCH, configure, train
 from transformers import AutoModel, AutoTokenizer
 
-from hf_xling import SimCSETrainer
+from hf_xling import SimCSEConfig, SimCSETrainer, info_nce
 from hf_xling.errors import InputError, XlingError
 
 
@@ -23,6 +23,35 @@ def test_a_loss_that_is_no_number_ends_the_training(bert_folder, corpus, tmp_pat
     trainer = SimCSETrainer(encoder, configure(tmp_path), corpus, processing_class=tokenizer)
     with pytest.raises(XlingError, match=r"the loss is nan at step 1; a lower --learning_rate"):
         trainer.train()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("step", [1, 3])
+def test_it_ends_at_the_step_where_it_happens(bert_folder, corpus, tmp_path, monkeypatch, value, step):
+    """And nothing is saved of it, whatever is logged."""
+    steps = []
+
+    def spoilt(*args, **kwargs):
+        steps.append(1)
+        return info_nce(*args, **kwargs) + (value if len(steps) >= step else 0.0)
+
+    monkeypatch.setattr("hf_xling.contrastive.trainer.info_nce", spoilt)
+    fields = {"logging_steps": 100, "save_strategy": "steps", "save_steps": 1, "max_steps": 5}
+    with pytest.raises(XlingError, match=f"the loss is {value} at step {step}; "):
+        train(bert_folder, corpus, tmp_path, **fields)
+    saved = {path.name for path in tmp_path.glob("checkpoint-*")}
+    assert saved == {f"checkpoint-{number}" for number in range(1, step)}
+
+
+def test_weights_that_are_no_numbers_are_not_saved(bert_folder, corpus, tmp_path):
+    """Where the loss is looked at only now and then, as on a GPU."""
+    trainer = train(bert_folder, corpus, tmp_path / "run", max_steps=1)
+    trainer._last_loss = torch.tensor(float("nan"))
+    with pytest.raises(XlingError, match="the loss is nan at step 1"):
+        trainer.save_model(str(tmp_path / "encoder"))
+    assert not (tmp_path / "encoder").exists()
+    with pytest.raises(XlingError, match="the loss is nan at step 1"):
+        trainer.log({"loss": float("nan")})
 
 
 def test_a_tokenizer_bigger_than_the_model_is_refused(bert_folder, corpus, tmp_path):
@@ -43,9 +72,9 @@ def test_texts_longer_than_the_positions_are_refused(request, corpus, tmp_path, 
 
 
 def test_a_corpus_smaller_than_a_batch_is_refused(bert_folder, corpus, tmp_path):
-    with pytest.raises(InputError, match="the corpus has 15 rows, fewer than one batch of 16"):
+    with pytest.raises(InputError, match=r"train_dataset: has 15 rows, fewer than one batch of 16 \(--per"):
         SimCSETrainer(str(bert_folder), configure(tmp_path), corpus.select(range(15)))
-    with pytest.raises(InputError, match=r"evaluation corpus has 5 rows, .* of 8 \(--per_device_eval_batch_size\)"):
+    with pytest.raises(InputError, match=r"eval_dataset: has 5 rows, .* of 8 \(--per_device_eval_batch_size\)"):
         SimCSETrainer(str(bert_folder), configure(tmp_path), corpus, corpus.select(range(5)))
 
 
@@ -87,8 +116,27 @@ def test_a_checkpoint_that_is_none_is_refused(bert_folder, corpus, tmp_path, dam
         {"per_device_train_batch_size": 1},
         {"max_length": 2},
         {"remove_unused_columns": True},
+        {"token_budget": 15},
+        {"early_stopping_patience": 2},
+        {"early_stopping_patience": 0},
     ],
 )
 def test_settings_that_cannot_work_are_refused(tmp_path, fields):
     with pytest.raises(InputError, match=f"--{next(iter(fields))}"):
         configure(tmp_path, **fields)
+
+
+@pytest.mark.parametrize("columns", [(), ("negative_1", "negative_2")])
+def test_a_weight_wants_one_column_of_negatives(bert_folder, sentences, tmp_path, columns):
+    corpus = Dataset.from_dict(dict.fromkeys(("anchor", *columns), sentences[:BATCH]))
+    message = rf"--negative_weight 1.0: wants one column of hard negatives; train_dataset has {len(columns)}"
+    with pytest.raises(InputError, match=message):
+        SimCSETrainer(str(bert_folder), configure(tmp_path, negative_weight=1.0), corpus)
+
+
+def test_ragged_batches_of_several_processes_are_refused(tmp_path, monkeypatch):
+    """They would wait for each other for ever."""
+    monkeypatch.setattr(SimCSEConfig, "world_size", 2)
+    configure(tmp_path)
+    with pytest.raises(InputError, match="--dataloader_drop_last: must stay on with several processes"):
+        configure(tmp_path, dataloader_drop_last=False)

@@ -1,13 +1,11 @@
-import json
 import math
 import shutil
 
 import pytest
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file
 from simcse_runs import BATCH, assert_equal_weights, configure, losses, train, weights
-from transformers import AutoModel, AutoTokenizer, TrainerCallback
+from transformers import AutoModel, AutoTokenizer
 
 from hf_xling import SimCSEConfig, SimCSETrainer, info_nce
 from hf_xling.contrastive.pooling import pool
@@ -21,7 +19,7 @@ def corpus(sentences):
 # The objective
 
 
-@pytest.mark.parametrize("pooling", ["cls_mlp", "cls", "mean"])
+@pytest.mark.parametrize("pooling", ["cls_mlp", "cls", "mean", "first_last_mean"])
 def test_learns_to_tell_sentences_apart(bert_folder, corpus, tmp_path, pooling):
     trainer = train(bert_folder, corpus, tmp_path / "run", pooling=pooling, max_steps=40)
     course = losses(trainer)
@@ -30,7 +28,8 @@ def test_learns_to_tell_sentences_apart(bert_folder, corpus, tmp_path, pooling):
     assert sum(course[-5:]) < sum(course[:5])
 
 
-def test_the_loss_is_info_nce_of_the_views(bert_folder, sentences, tmp_path):
+@pytest.mark.parametrize("packing", [True, False])
+def test_the_loss_is_info_nce_of_the_views(bert_folder, sentences, tmp_path, packing):
     """With dropout off, one batch's loss is what `info_nce` says of its texts, options and all."""
     columns = {
         "anchor": sentences[:BATCH],
@@ -43,7 +42,7 @@ def test_the_loss_is_info_nce_of_the_views(bert_folder, sentences, tmp_path):
     options = {"temperature": 0.1, "symmetric": True}
     trainer = SimCSETrainer(
         str(bert_folder),
-        configure(tmp_path / "run", pooling="mean", per_device_eval_batch_size=BATCH, **options),
+        configure(tmp_path / "run", pooling="mean", packing=packing, per_device_eval_batch_size=BATCH, **options),
         eval_dataset=Dataset.from_dict(columns),
     )
     measured = trainer.evaluate()["eval_loss"]
@@ -75,47 +74,44 @@ def test_hard_negatives_weight_and_groups_reach_training(bert_folder, sentences,
     assert first_loss(one_group) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_a_batch_of_one_group_teaches_nothing(bert_folder, sentences, tmp_path):
+    """None of its rows is a negative of another: the loss is 0, and so is its gradient."""
+    corpus = Dataset.from_dict({"anchor": sentences[:BATCH], "group": ["same"] * BATCH})
+    trainer = train(bert_folder, corpus, tmp_path / "run", max_steps=2)
+    assert losses(trainer) == pytest.approx([0.0, 0.0], abs=1e-6)
+    start = AutoModel.from_pretrained(bert_folder).state_dict()
+    assert_equal_weights(trainer.model.encoder.state_dict(), start, atol=1e-6)
+
+
+def test_a_batch_of_one_row_teaches_nothing(bert_folder, sentences, tmp_path):
+    """It stands alone at the end of an epoch where that is not left out."""
+    corpus = Dataset.from_dict({"anchor": sentences[: BATCH + 1]})
+    trainer = train(bert_folder, corpus, tmp_path / "run", max_steps=4, dataloader_drop_last=False)
+    first, alone, *_ = losses(trainer)
+    assert first > 0.5 and alone == pytest.approx(0.0, abs=1e-6)
+    assert all(tensor.isfinite().all() for tensor in weights(trainer).values())
+
+
+def test_bf16_leaves_the_loss_in_fp32(bert_folder, corpus, tmp_path, monkeypatch):
+    seen = []
+
+    def watched(*args, **kwargs):
+        loss = info_nce(*args, **kwargs)
+        seen.append(loss.dtype)
+        return loss
+
+    monkeypatch.setattr("hf_xling.contrastive.trainer.info_nce", watched)
+    full = train(bert_folder, corpus, tmp_path / "full", max_steps=3)
+    half = train(bert_folder, corpus, tmp_path / "half", max_steps=3, bf16=True)
+    assert seen == [torch.float32] * 6
+    assert losses(half) == pytest.approx(losses(full), rel=0.02)
+    assert losses(half) != losses(full), "autocast is not at work"
+    assert all(tensor.dtype == torch.float32 for tensor in weights(half).values())
+
+
 def test_gradient_accumulation_takes_the_mean_of_its_batches(bert_folder, corpus, tmp_path):
     run = train(bert_folder, corpus, tmp_path / "run", max_steps=2, gradient_accumulation_steps=3, learning_rate=1e-9)
     assert all(0.3 * math.log(BATCH) < loss < 1.5 * math.log(BATCH) for loss in losses(run))
-
-
-def test_evaluation_measures_pairs_at_its_own_batch_size(bert_folder, corpus, tmp_path):
-    trainer = SimCSETrainer(
-        str(bert_folder), configure(tmp_path, per_device_eval_batch_size=8), eval_dataset=corpus.select(range(24))
-    )
-    small = trainer.evaluate()["eval_loss"]
-    trainer.args.per_device_eval_batch_size = 24
-    large = trainer.evaluate()["eval_loss"]
-    assert math.isfinite(small) and small < large
-
-
-def test_the_best_checkpoint_is_restored(bert_folder, corpus, tmp_path):
-    class Spoil(TrainerCallback):
-        """Raises the learning rate, once the first checkpoint stands, to where it does harm."""
-
-        def on_step_begin(self, args, state, control, optimizer, **kwargs):
-            for group in optimizer.param_groups:
-                group["lr"] = 1e-3 if state.global_step < 2 else 3.0
-
-    trainer = train(
-        bert_folder,
-        corpus,
-        tmp_path,
-        callbacks=[Spoil()],
-        eval_dataset=Dataset.from_dict({"anchor": corpus["anchor"][:32], "positive": corpus["anchor"][:32]}),
-        per_device_eval_batch_size=32,
-        max_steps=4,
-        eval_strategy="steps",
-        save_strategy="steps",
-        eval_steps=2,
-        save_steps=2,
-        load_best_model_at_end=True,
-    )
-    scores = [line["eval_loss"] for line in trainer.state.log_history if "eval_loss" in line]
-    assert scores[0] < scores[1] - 0.1
-    assert trainer.state.best_model_checkpoint.endswith("checkpoint-2")
-    assert trainer.evaluate()["eval_loss"] == pytest.approx(scores[0], abs=1e-5)
 
 
 def test_activation_checkpointing_changes_nothing(bert_folder, corpus, tmp_path):
@@ -172,56 +168,3 @@ def test_an_encoder_without_a_pooler_resumes(bert_folder, corpus, tmp_path):
 
     whole = run()
     assert_equal_weights(whole, run(str(tmp_path / "run" / "checkpoint-1")))
-
-
-# What is saved
-
-
-@pytest.mark.parametrize("pooling", ["cls_mlp", "cls", "mean"])
-def test_transformers_and_sentence_transformers_load_the_same_encoder(bert_folder, corpus, tmp_path, pooling):
-    sentence_transformers = pytest.importorskip("sentence_transformers")
-    trainer = train(bert_folder, corpus, tmp_path / "run", pooling=pooling, save_strategy="steps", save_steps=2)
-    out = tmp_path / "encoder"
-    trainer.save_model(str(out))
-
-    texts = ["the dog eats fish", "a cat", "the old houses the boy wants one tree " * 4]
-    model, loading = AutoModel.from_pretrained(out, output_loading_info=True)
-    assert not loading["missing_keys"] and not loading["unexpected_keys"]
-    tokenizer = AutoTokenizer.from_pretrained(out)
-    batch = tokenizer(texts, padding=True, truncation=True, max_length=16, return_tensors="pt")
-    with torch.no_grad():
-        hidden = model.eval()(**batch).last_hidden_state
-    plain = hidden[:, 0] if pooling != "mean" else pool(hidden, batch["attention_mask"], "mean")
-    encoder = sentence_transformers.SentenceTransformer(str(out), device="cpu")
-    assert encoder.max_seq_length == 16
-    torch.testing.assert_close(
-        torch.tensor(encoder.encode(texts, show_progress_bar=False)), plain, atol=1e-5, rtol=1e-5
-    )
-
-    base = AutoModel.from_pretrained(bert_folder).eval()
-    with torch.no_grad():
-        before = base(**batch).last_hidden_state
-    assert (before - hidden).abs().max() > 1e-2, "the encoder has not moved"
-    for name, tensor in base.pooler.state_dict().items():
-        assert torch.equal(tensor, model.pooler.state_dict()[name])
-
-
-def test_the_export_holds_no_mlp_and_no_pickle(bert_folder, corpus, tmp_path):
-    trainer = train(bert_folder, corpus, tmp_path / "run", save_strategy="steps", save_steps=2)
-    trainer.save_model()
-    names = {path.name for path in (tmp_path / "run").iterdir() if path.is_file()}
-    assert {"model.safetensors", "config.json", "tokenizer.json", "modules.json"} <= names
-    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
-    assert "simcse_mlp.safetensors" not in names
-    assert not [key for key in load_file(tmp_path / "run" / "model.safetensors") if "mlp" in key]
-    assert (tmp_path / "run" / "checkpoint-2" / "simcse_mlp.safetensors").exists()
-    assert not (tmp_path / "run" / "checkpoint-2" / "training_args.bin").exists()
-    pooling = json.loads((tmp_path / "run" / "1_Pooling" / "config.json").read_text())
-    assert pooling["pooling_mode_cls_token"] and not pooling["pooling_mode_mean_tokens"]
-
-
-def test_a_folder_called_like_a_checkpoint_gets_no_mlp(bert_folder, corpus, tmp_path):
-    trainer = train(bert_folder, corpus, tmp_path / "checkpoints", max_steps=1)
-    trainer.save_model()
-    assert (tmp_path / "checkpoints" / "model.safetensors").exists()
-    assert not (tmp_path / "checkpoints" / "simcse_mlp.safetensors").exists()

@@ -78,7 +78,13 @@ def test_numbers_are_grouped_and_the_table_is_whole():
 @pytest.mark.parametrize(
     ("template", "facts"),
     [
-        ("encoder_card", {"rows": 10, "pairs": False, "pooling": "cls", "mlp": True}),
+        *(
+            (
+                "encoder_card",
+                {"rows": 10, "pairs": False, "pooling": pooling, "mlp": mlp, "keep_mlp": mlp, "adapter": mlp},
+            )
+            for pooling, mlp in (("cls", True), ("mean", False), ("first_last_mean", False))
+        ),
         ("regressor_card", {"rows": 10, "lowest": 1.0, "highest": 4.5, "mean": 2.5}),
     ],
 )

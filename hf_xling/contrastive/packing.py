@@ -1,0 +1,182 @@
+"""Batches without padding: the tokens of all texts laid flat, and attention for all texts of one length together.
+
+A text of a flat batch must attend to itself alone. Texts are sorted by length, so that those of one length lie side by
+side and their attention is one ordinary call without a mask; all other layers work on tokens and do not care. Where an
+architecture has attention of another kind, `can_pack` says no, and `chunks` pads texts of similar lengths instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+PACKED_ATTENTION = "hf_xling_packed"
+# Of a padded batch: so many chunks of texts of similar lengths leave little padding and still fill the machine.
+PADDED_CHUNKS = 8
+TOLERANCE = 1e-4  # between packed and padded vectors, relative to their size; a leak between texts is 100 times that
+
+Chunk = dict[str, Any]
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    text_lengths: Sequence[tuple[int, int]] | None = None,
+    keys_and_values: tuple[Tensor, Tensor] | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Attention within each text of a flat batch, as transformers' `AttentionInterface` calls it.
+
+    Args:
+        query, key, value: (1, heads, T, width) of T tokens; of the n texts' first tokens with `keys_and_values`.
+        text_lengths: (how many texts, their length) for each run of texts of one length, in the order of the tokens;
+            without it this is transformers' own `sdpa`, for padded batches.
+        keys_and_values: (1, T, heads · width) each, of all tokens, where only first tokens ask (`last_layer`).
+
+    Returns:
+        (1, T or n, heads, width), and no weights.
+    """
+    if text_lengths is None:
+        sdpa = ALL_ATTENTION_FUNCTIONS["sdpa"]
+        return sdpa(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
+    asking = text_lengths
+    if keys_and_values is not None:
+        key, value = (x.unflatten(-1, (query.shape[1], -1)).transpose(1, 2) for x in keys_and_values)
+        asking = [(count, 1) for count, _ in text_lengths]
+    pairs = zip((query, key, value), (asking, text_lengths, text_lengths), strict=True)
+    runs = zip(*(split_runs(x.squeeze(0).transpose(0, 1), lengths) for x, lengths in pairs), strict=True)
+    outputs = []
+    for run in runs:
+        q, k, v = (texts.transpose(1, 2) for texts in run)
+        output = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        outputs.append(output.transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs).unsqueeze(0), None
+
+
+def split_runs(tokens: Tensor, text_lengths: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """(T, …) tokens as (count, length, …) for each run of texts of one length.
+
+    Split, not sliced: the gradient of a slice is as large as the whole, and there are many.
+    """
+    sizes = [count * length for count, length in text_lengths]
+    if sum(sizes) != len(tokens):
+        raise ValueError(f"text_lengths speak of {sum(sizes)} tokens; there are {len(tokens)}")
+    return [run.unflatten(0, shape) for run, shape in zip(tokens.split(sizes), text_lengths, strict=True)]
+
+
+AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+AttentionMaskInterface.register(PACKED_ATTENTION, sdpa_mask)
+
+
+def chunks(
+    texts: Sequence[numpy.ndarray], *, packed: bool, token_budget: int | None, first_position: int = 0, pad: int = 0
+) -> tuple[list[Chunk], Tensor]:
+    """The texts of a batch as inputs of one or more forward passes, the shortest first.
+
+    Args:
+        texts: the token ids of each.
+        packed: flat, or padded to the longest of the chunk.
+        token_budget: tokens of a chunk at most, padding included, but at least one text; None for all in one if
+            packed, for `PADDED_CHUNKS` of about equal size otherwise.
+        first_position: what the encoder calls the position of a text's first token; for packing.
+        pad: the id of the padding token.
+
+    Returns:
+        The chunks, and (S,) the place of each text of `texts` among the texts of all chunks.
+    """
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    if token_budget is None and not packed:
+        token_budget = -(-sum(map(len, texts)) // PADDED_CHUNKS)
+    parts: list[list[int]] = [[]]
+    used = 0
+    for number in order:
+        length = len(texts[number])
+        used = used + length if packed else length * (len(parts[-1]) + 1)
+        if token_budget is not None and used > token_budget and parts[-1]:
+            parts.append([])
+            used = length
+        parts[-1].append(number)
+    make = _flat if packed else _padded
+    places = torch.empty(len(texts), dtype=torch.long)
+    places[torch.tensor(order)] = torch.arange(len(texts))
+    return [make([texts[number] for number in part], first_position, pad) for part in parts], places
+
+
+def _flat(texts: Sequence[numpy.ndarray], first_position: int, pad: int) -> Chunk:
+    lengths = [len(text) for text in texts]
+    positions = numpy.concatenate([numpy.arange(length) for length in lengths]) + first_position
+    return {
+        "input_ids": torch.from_numpy(numpy.concatenate(texts).astype(numpy.int64))[None],
+        "position_ids": torch.from_numpy(positions)[None],
+        "text_lengths": [(len(list(run)), length) for length, run in groupby(lengths)],
+    }
+
+
+def _padded(texts: Sequence[numpy.ndarray], first_position: int, pad: int) -> Chunk:
+    longest = max(map(len, texts))
+    ids = numpy.full((len(texts), longest), pad, dtype=numpy.int64)
+    mask = numpy.zeros_like(ids)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)] = text
+        mask[row, : len(text)] = 1
+    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+
+def first_position(encoder: PreTrainedModel) -> int:
+    """What `encoder` calls the position of a text's first token: RoBERTa and its kin number from behind the padding."""
+    for path, module in encoder.named_modules():
+        if path.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            return 0 if module.padding_idx is None else module.padding_idx + 1
+    return 0
+
+
+@torch.no_grad()
+def can_pack(encoder: PreTrainedModel, max_length: int) -> bool:
+    """Whether `encoder` gives the same token vectors packed as padded; tried on texts of 3 to `max_length` tokens.
+
+    Its attention implementation is left as it was.
+    """
+    before, was_training = encoder.config._attn_implementation, encoder.training
+    flat, padded = (trial(encoder, max_length, packed) for packed in (True, False))
+    encoder.eval()
+    try:
+        expected = torch.cat(
+            [encoder(**chunk).last_hidden_state[chunk["attention_mask"].bool()] for chunk in padded]
+        ).float()
+        encoder.set_attn_implementation(PACKED_ATTENTION)
+        found = encoder(**flat[0]).last_hidden_state[0].float()
+        return bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError):
+        return False  # it has no such argument, no such attention, or no such output
+    finally:
+        encoder.set_attn_implementation(before)
+        encoder.train(was_training)
+
+
+def trial(encoder: PreTrainedModel, max_length: int, packed: bool) -> list[Chunk]:
+    """Random texts of 3 to `max_length` tokens to try `encoder` on, where it is."""
+    generator, pad = numpy.random.default_rng(0), encoder.config.pad_token_id or 0
+    lengths = [3, 3, max(3, max_length // 2), max_length, max_length]
+    # More tokens than a model has positions: buffers of that size must not matter.
+    lengths *= 1 + 1024 // sum(lengths)
+    tokens = numpy.delete(numpy.arange(encoder.config.vocab_size), pad)
+    texts = [generator.choice(tokens, length) for length in sorted(lengths)]
+    parts, _ = chunks(texts, packed=packed, token_budget=None, first_position=first_position(encoder), pad=pad)
+    return [
+        {name: value.to(encoder.device) if isinstance(value, Tensor) else value for name, value in part.items()}
+        for part in parts
+    ]

@@ -1,0 +1,90 @@
+"""The texts of a corpus as token ids, tokenised once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy
+from datasets import Dataset
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from hf_xling.errors import InputError
+from hf_xling.tables import texts_of
+
+TEXTS_PER_CALL = 10_000
+
+
+class TokenTable:
+    """The rows of a corpus: token ids of each view, and a number of each row's group. 4 bytes a token.
+
+    Attributes:
+        views: the columns of texts, in the order in which a batch holds them: `anchor`, `positive` (for dropout pairs
+            the anchor again), then hard negatives.
+        dropout_pairs: whether the two views of a row are one text.
+
+    Args:
+        dataset: with the column `anchor`, and if wanted `positive`, `negative` (or `negative_1`, …) and `group`.
+        tokenizer: of the encoder.
+        max_length: in tokens; longer texts are cut.
+        name: what errors call the dataset.
+
+    Raises:
+        InputError: no column `anchor`, no rows, or a text that is null or empty (its row is named).
+    """
+
+    def __init__(self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str = "dataset"):
+        columns = dataset.column_names
+        if "anchor" not in columns:
+            raise InputError(f"{name}: has no column `anchor`; its columns are {', '.join(columns)}")
+        if len(dataset) == 0:
+            raise InputError(f"{name}: is empty")
+        self.dropout_pairs = "positive" not in columns
+        self.views = ["anchor", "anchor" if self.dropout_pairs else "positive", *negative_columns(columns)]
+        columns_of_texts = dict.fromkeys(self.views)
+        self._texts = {view: _tokenise(dataset, view, tokenizer, max_length, name) for view in columns_of_texts}
+        self._groups = _numbered(dataset["group"] if "group" in columns else [None] * len(dataset))
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """`views`: the token ids of each view, (length,) int32; `group`: an integer."""
+        texts = []
+        for view in self.views:
+            tokens, ends = self._texts[view]
+            texts.append(tokens[ends[row] : ends[row + 1]])
+        return {"views": texts, "group": int(self._groups[row])}
+
+
+def negative_columns(names: Sequence[str]) -> list[str]:
+    """The columns of hard negatives among `names`, `negative` first, then by number."""
+    numbered = [name for name in names if name.startswith("negative_") and name.removeprefix("negative_").isdigit()]
+    return [name for name in names if name == "negative"] + sorted(numbered, key=lambda name: int(name[9:]))
+
+
+def _tokenise(
+    dataset: Dataset, column: str, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The tokens of all texts of a column, one behind the other, and where each begins and the last one ends."""
+    parts, lengths = [], []
+    starts = range(0, len(dataset), TEXTS_PER_CALL)
+    for start in tqdm(starts, desc=f"tokens of {column}", unit="batch", disable=len(starts) < 10):
+        texts = texts_of(dataset[start : start + TEXTS_PER_CALL][column], partial(_where, name, column, start))
+        ids = tokenizer(texts, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+        lengths += map(len, ids)
+        parts.append(numpy.fromiter((token for text in ids for token in text), dtype=numpy.int32))
+    return numpy.concatenate(parts), numpy.concatenate([[0], numpy.cumsum(lengths, dtype=numpy.int64)])
+
+
+def _where(name: str, column: str, start: int, index: int) -> str:
+    return f"{name}, row {start + index + 1}, column `{column}`"
+
+
+def _numbered(groups: Sequence[Any]) -> numpy.ndarray:
+    """A number for each name of a group; a row without one is a group of its own."""
+    numbers: dict[Any, int] = {}
+    names = (("row", row) if group is None else group for row, group in enumerate(groups))
+    return numpy.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=numpy.int64)

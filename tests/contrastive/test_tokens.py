@@ -1,0 +1,97 @@
+import numpy
+import pytest
+from datasets import Dataset
+from transformers import AutoTokenizer
+
+from hf_xling.contrastive import tokens
+from hf_xling.contrastive.tokens import TokenTable, negative_columns
+from hf_xling.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def tokenizer(bert_folder):
+    return AutoTokenizer.from_pretrained(bert_folder)
+
+
+def table(tokenizer, columns, max_length=16) -> TokenTable:
+    return TokenTable(Dataset.from_dict(columns), tokenizer, max_length, "corpus")
+
+
+def words(tokenizer, row):
+    return [tokenizer.decode(ids, skip_special_tokens=True) for ids in row["views"]]
+
+
+def test_dropout_pairs_are_one_text_twice(tokenizer):
+    rows = table(tokenizer, {"anchor": ["the dog", "a cat eats"], "premise_id": [4, 9]})
+    assert rows.dropout_pairs and rows.views == ["anchor", "anchor"] and len(rows) == 2
+    assert words(tokenizer, rows[1]) == ["a cat eats", "a cat eats"]
+    assert rows[0]["views"][0].tolist() == tokenizer("the dog")["input_ids"]
+    assert rows[0]["views"][0].dtype == numpy.int32
+
+
+def test_positives_then_negatives_by_number(tokenizer):
+    columns = {"negative_10": ["fish"], "positive": ["girl"], "negative_2": ["bread"], "anchor": ["boy"]}
+    rows = table(tokenizer, {**columns, "negative": ["water"]})
+    assert not rows.dropout_pairs
+    assert words(tokenizer, rows[0]) == ["boy", "girl", "water", "bread", "fish"]
+    names = ["negative_10", "anchor", "negative_2", "negative", "negative_x", "negatives", "negative_"]
+    assert negative_columns(names) == ["negative", "negative_2", "negative_10"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "wanted"),
+    [
+        (["s7", "s1", "s7", "s3"], [0, 1, 0, 2]),
+        ([30, 4, 4, 30], [0, 1, 1, 0]),
+        ([2**40, -1, 2**40, 0], [0, 1, 0, 2]),
+    ],
+    ids=["strings", "integers", "large integers"],
+)
+def test_groups_are_numbered(tokenizer, groups, wanted):
+    rows = table(tokenizer, {"anchor": ["the dog"] * 4, "group": groups})
+    assert [rows[row]["group"] for row in range(4)] == wanted
+
+
+def test_a_row_without_a_group_is_nobodys_relative(tokenizer):
+    rows = table(tokenizer, {"anchor": ["the dog"] * 5, "group": [None, None, 0, 1, 0]})
+    first, second, *others = (rows[row]["group"] for row in range(5))
+    assert first != second and not {first, second} & set(others)
+    assert others[0] == others[2] != others[1]
+    without = table(tokenizer, {"anchor": ["the dog"] * 5})
+    assert len({without[row]["group"] for row in range(5)}) == 5
+
+
+def test_long_texts_are_cut_with_their_last_token_in_place(tokenizer):
+    rows = table(tokenizer, {"anchor": ["the dog " * 40, "a cat"]}, max_length=10)
+    assert [len(rows[row]["views"][0]) for row in (0, 1)] == [10, 4]
+    assert rows[0]["views"][0][-1] == tokenizer.sep_token_id
+
+
+def test_many_texts_are_read_in_parts(tokenizer, monkeypatch, sentences):
+    whole = table(tokenizer, {"anchor": sentences[:50]})
+    monkeypatch.setattr(tokens, "TEXTS_PER_CALL", 7)
+    parts = table(tokenizer, {"anchor": sentences[:50]})
+    assert len(parts) == 50
+    for row in range(50):
+        assert parts[row]["views"][0].tolist() == whole[row]["views"][0].tolist()
+        assert words(tokenizer, parts[row])[0] == sentences[row]
+
+
+@pytest.mark.parametrize("bad", [None, 7])
+def test_what_is_no_text_is_named_by_its_row(tokenizer, monkeypatch, bad):
+    monkeypatch.setattr(tokens, "TEXTS_PER_CALL", 2)
+    columns = {"anchor": ["the dog"] * 4, "positive": ["a cat"] * 3 + [None] if bad is None else [7] * 4}
+    with pytest.raises(InputError, match=rf"corpus, row {4 if bad is None else 1}, column `positive`: the text is"):
+        table(tokenizer, columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"text": ["the dog"]}, "corpus: has no column `anchor`; its columns are text"),
+        ({"anchor": []}, "corpus: is empty"),
+    ],
+)
+def test_what_is_no_corpus_is_refused(tokenizer, columns, message):
+    with pytest.raises(InputError, match=message):
+        table(tokenizer, columns)
