@@ -15,7 +15,14 @@ from simcse_ranks import CASES, ROWS, STEPS
 from transformers import AutoTokenizer
 
 BATCH = 8
-COMPARED = [name for name in CASES if name not in ("local", "masked", "bfloat16")]
+FAST = ("pairs", "accumulated", "masked")  # the first beside the fault, the second with groups and chunks
+SLOW = [case for case in CASES if case not in FAST]
+
+
+def each(*names):
+    """Parametrises by cases; those that the slow pair of processes trains are slow tests."""
+    cases = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize("case", cases)
 
 
 def words(folder) -> list[str]:
@@ -36,9 +43,23 @@ def still_folder(bert_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ranks(still_folder, tmp_path_factory):
-    """What each of two processes found. All cases are trained by one pair of processes: starting one takes seconds."""
-    folder = tmp_path_factory.mktemp("ranks")
+def fast_ranks(still_folder, tmp_path_factory):
+    return launched(still_folder, tmp_path_factory.mktemp("ranks"), FAST)
+
+
+@pytest.fixture(scope="module")
+def slow_ranks(still_folder, tmp_path_factory):
+    return launched(still_folder, tmp_path_factory.mktemp("ranks"), SLOW)
+
+
+@pytest.fixture
+def ranks(request, case):
+    """What each of the two processes found."""
+    return request.getfixturevalue("fast_ranks" if case in FAST else "slow_ranks")
+
+
+def launched(still_folder, folder, cases):
+    """Train all `cases` by one pair of processes, as starting one takes seconds."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -49,6 +70,7 @@ def ranks(still_folder, tmp_path_factory):
         str(folder),
         str(BATCH),
         " ".join(words(still_folder)),
+        *cases,
     ]
     common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -80,7 +102,7 @@ def flat(gradients):
 
 
 @pytest.mark.distributed
-@pytest.mark.parametrize("case", COMPARED)
+@each(*(case for case in CASES if case not in ("local", "masked", "bfloat16")))
 def test_two_ranks_equal_one_process_at_twice_the_batch(ranks, still_folder, tmp_path, case):
     first, second = (rank[case] for rank in ranks)
     assert first["world"] == second["world"] == 2
@@ -102,7 +124,7 @@ def test_two_ranks_equal_one_process_at_twice_the_batch(ranks, still_folder, tmp
 
 
 @pytest.mark.distributed
-@pytest.mark.parametrize("case", ["budget", "padded budget", "accumulated", "masked"])
+@each("budget", "padded budget", "accumulated", "masked")
 def test_ranks_may_have_unlike_numbers_of_chunks(ranks, case):
     first, second = (rank[case]["chunks"] for rank in ranks)
     assert len(first) == len(second) and min(first + second) > 1
@@ -110,7 +132,7 @@ def test_ranks_may_have_unlike_numbers_of_chunks(ranks, case):
 
 
 @pytest.mark.distributed
-@pytest.mark.parametrize("case", CASES)
+@each(*CASES)
 def test_both_ranks_learn_the_same(ranks, case):
     """Also with a head for masked tokens, an adapter, and bf16: DDP would say so of a parameter without a gradient."""
     first, second = (rank[case]["weights"] for rank in ranks)
@@ -122,10 +144,11 @@ def test_both_ranks_learn_the_same(ranks, case):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
-def test_negatives_of_ones_own_are_fewer(ranks, still_folder, tmp_path):
+def test_negatives_of_ones_own_are_fewer(fast_ranks, slow_ranks, still_folder, tmp_path):
     """Without the other rank's texts the loss is that of the smaller batch, and the gradient the mean of both."""
-    own, shared = (ranks[0][case] for case in ("local", "pairs"))
+    own, shared = slow_ranks[0]["local"], fast_ranks[0]["pairs"]
     assert own["losses"][0] < shared["losses"][0] - 0.1
     single = alone("pairs", still_folder, tmp_path)
     cosine = torch.nn.functional.cosine_similarity(flat(own["gradients"]), flat(single["gradients"]), dim=0)
@@ -133,27 +156,26 @@ def test_negatives_of_ones_own_are_fewer(ranks, still_folder, tmp_path):
 
 
 @pytest.mark.distributed
-def test_the_comparison_sees_a_gather_without_gradient(ranks):
+def test_the_comparison_sees_a_gather_without_gradient(fast_ranks):
     """At W = 2 it leaves half of the gradient, and clipping or Adam would hide it."""
-    faulty, right = (flat(ranks[0][case]["gradients"]) for case in ("fault", "pairs"))
-    assert ranks[0]["fault"]["losses"][0] == pytest.approx(ranks[0]["pairs"]["losses"][0], abs=1e-5), (
-        "the loss is no clue"
-    )
+    fault, pairs = (fast_ranks[0][case] for case in ("fault", "pairs"))
+    assert fault["losses"][0] == pytest.approx(pairs["losses"][0], abs=1e-5), "the loss is no clue"
+    faulty, right = flat(fault["gradients"]), flat(pairs["gradients"])
     assert (faulty.norm() / right.norm()).item() == pytest.approx(0.5, abs=1e-4)
     assert torch.nn.functional.cosine_similarity(faulty, right, dim=0).item() == pytest.approx(1.0, abs=1e-4)
 
 
 @pytest.mark.distributed
-def test_no_row_stands_twice_and_ragged_batches_are_dropped(ranks, still_folder, tmp_path):
-    trained = [rank["batches"]["rows"] for rank in ranks]
+def test_no_row_stands_twice_and_ragged_batches_are_dropped(fast_ranks, still_folder, tmp_path):
+    trained = [rank["batches"]["rows"] for rank in fast_ranks]
     assert [len(rows) for rows in trained] == [(ROWS - 5) // (2 * BATCH)] * 2
     assert all(len(rows) == BATCH for rank in trained for rows in rank)
     seen = [row for rank in trained for rows in rank for row in rows]
     assert len(set(seen)) == len(seen) == 2 * BATCH * ((ROWS - 5) // (2 * BATCH))
-    held_out = [row for rank in ranks for rows in rank["batches"]["held_out"] for row in rows]
+    held_out = [row for rank in fast_ranks for rows in rank["batches"]["held_out"] for row in rows]
     assert sorted(held_out) == list(range(ROWS))
     # Evaluation is at a fixed batch, whatever the number of processes.
     single = simcse_ranks.batches(still_folder, tmp_path, words(still_folder), BATCH)["metrics"]
     for name in ("loss", "uniformity", "alignment", "relative_distance"):
-        for rank in ranks:
+        for rank in fast_ranks:
             assert rank["batches"]["metrics"][f"eval_{name}"] == pytest.approx(single[f"eval_{name}"], abs=1e-5), name

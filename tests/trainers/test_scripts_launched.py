@@ -87,14 +87,19 @@ def two_ranks(folder, script, argv):
     return [weights for _, weights in ranks]
 
 
+def without_dropout(checkpoint, folder):
+    """A copy of the checkpoint that has none."""
+    shutil.copytree(checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps({**config, **still}), encoding="utf-8")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.distributed
 def test_two_ranks_of_regression_equal_one_process_at_twice_the_batch(bert_folder, files, tmp_path):
-    checkpoint = tmp_path / "base"
-    shutil.copytree(bert_folder, checkpoint)
-    config = json.loads((checkpoint / "config.json").read_text("utf-8"))
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (checkpoint / "config.json").write_text(json.dumps({**config, **still}), encoding="utf-8")
+    checkpoint = without_dropout(bert_folder, tmp_path / "base")
     # SGD shows a wrong factor of the gradient, which Adam would hide. Clipping is off: it would hide it as well.
     common = ("--optim", "sgd", "--lr_scheduler_type", "constant", "--max_grad_norm", "0", "--learning_rate", "1e-2")
     common += ("--save_strategy", "no", "--eval_strategy", "no", "--load_best_model_at_end", "false")
@@ -119,11 +124,26 @@ def test_two_ranks_of_regression_equal_one_process_at_twice_the_batch(bert_folde
 
 @pytest.mark.slow
 @pytest.mark.distributed
-def test_two_ranks_of_simcse_train_alike(bert_folder, files, tmp_path):
-    argv = simcse_argv(bert_folder, files, tmp_path / "run", "--learning_rate", "1e-3")
-    first, second = two_ranks(tmp_path, "simcse", argv)
+def test_two_ranks_of_simcse_equal_one_process_at_twice_the_batch(bert_folder, files, tmp_path):
+    checkpoint = without_dropout(bert_folder, tmp_path / "base")
+    common = ("--optim", "sgd", "--lr_scheduler_type", "constant", "--max_grad_norm", "0", "--learning_rate", "0.05")
+    common += ("--sts_file", str(tmp_path / "sts.jsonl"), "--token_budget", "24", "--gradient_accumulation_steps", "2")
+    texts = (files / "corpus.txt").read_text("utf-8").split("\n")
+    rows = [{"sentence1": texts[row], "sentence2": texts[row + 1], "score": row % 4} for row in range(12)]
+    (tmp_path / "sts.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+    def argv(output, batch):
+        size = ("--per_device_train_batch_size", str(batch))
+        return simcse_argv(checkpoint, files, tmp_path / output, *common, *size)
+
+    first, second = two_ranks(tmp_path, "simcse", argv("two", 4))
+    simcse.main(argv("one", 8))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    saved, base = (AutoModel.from_pretrained(folder).state_dict() for folder in (tmp_path / "run", bert_folder))
-    assert max((saved[name] - base[name]).abs().max() for name in base) > 1e-3, "the model has not moved"
-    assert all(torch.equal(saved[name], first[f"encoder.{name}"]) for name in saved)
+    single, two, base = (AutoModel.from_pretrained(tmp_path / name).state_dict() for name in ("one", "two", "base"))
+    assert max((single[name] - base[name]).abs().max() for name in base) > 1e-2, "the model has not moved"
+    for name, tensor in single.items():
+        assert torch.equal(two[name], first[f"encoder.{name}"])
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-5)
+    results = [json.loads((tmp_path / run / "eval_results.json").read_text("utf-8")) for run in ("one", "two")]
+    assert results[0]["eval_sts_spearman"] == pytest.approx(results[1]["eval_sts_spearman"], abs=1e-3)
