@@ -45,3 +45,17 @@ class LoraArguments:
             target_modules=modules,
             **more,
         )
+
+
+def adapted(model: Any, peft_config: Any, name: str, revision: str | None = None) -> Any:
+    """`model` with an adapter in it that is trained in its place.
+
+    Raises:
+        InputError: no such layers, or none that peft knows of.
+    """
+    from peft import get_peft_model
+
+    try:
+        return get_peft_model(model, peft_config, revision=revision)
+    except ValueError as error:
+        raise InputError(f"--lora_target_modules (peft_config): does not fit {name}: {error}") from error

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"errors", "console", "recipes", "runs", "tables", "pretrained", "adapters", "__init__"}
+GROUND = {
+    *("errors", "console", "recipes", "runs", "tables", "pretrained", "adapters", "chunking", "stopping", "__init__"),
+}
 FLOORS = [
     GROUND,
     {"generation", "hub"},

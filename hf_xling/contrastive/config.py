@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -94,7 +95,7 @@ class SimCSEConfig(TrainingArguments):
             self.dataloader_pin_memory = False  # torch warns of it at every start
         # Rows that accelerate repeats, so that all processes have as many, would be negatives of themselves.
         self.accelerator_config.even_batches = False
-        if self.mlm_weight < 0 or not 0 < self.mlm_probability < 1:
+        if not (0 <= self.mlm_weight < math.inf and 0 < self.mlm_probability < 1):
             raise InputError("--mlm_weight must be 0 or more, --mlm_probability between 0 and 1 (both excluded)")
         if self.token_budget is not None and self.token_budget < self.max_length:
             raise InputError(f"--token_budget {self.token_budget}: must hold a text of --max_length {self.max_length}")
@@ -102,7 +103,7 @@ class SimCSEConfig(TrainingArguments):
             raise InputError(f"--early_stopping_patience {self.early_stopping_patience}: at least 1 is needed")
         if self.early_stopping_patience is not None and not self.load_best_model_at_end:
             raise InputError("--early_stopping_patience: needs --load_best_model_at_end and an evaluation strategy")
-        if not self.temperature > 0:
+        if not 0 < self.temperature < math.inf:
             raise InputError(f"--temperature {self.temperature}: a number above 0 is needed")
         if self.per_device_train_batch_size < 2:
             raise InputError(

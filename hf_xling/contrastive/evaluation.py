@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from hf_xling.contrastive.metrics import load_sts_metric
 from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position
 from hf_xling.contrastive.pooling import SimCSEModel, encode
-from hf_xling.errors import InputError
+from hf_xling.errors import InputError, XlingError
 
 TOKENS_PER_PASS = 8192
 
@@ -74,17 +74,23 @@ def pair_metrics(x: Tensor, y: Tensor, identical: bool) -> dict[str, float]:
 
 
 def sts_metrics(
-    model: SimCSEModel, tokenizer: PreTrainedTokenizerBase, pairs: Dataset, max_length: int
+    model: SimCSEModel, tokenizer: PreTrainedTokenizerBase, pairs: Dataset, max_length: int, with_mlp: bool = False
 ) -> dict[str, float]:
     """Correlations (`spearman`, `pearson`) of the cosines of `sentence1` and `sentence2` with `score`.
 
-    Vectors are those of the exported checkpoint: without the training-only MLP.
+    Vectors are those of the exported checkpoint: with the MLP only if that is kept (`with_mlp`).
+
+    Raises:
+        XlingError: all cosines are equal, as of an encoder that has collapsed.
     """
     texts = list(dict.fromkeys([*pairs["sentence1"], *pairs["sentence2"]]))
-    vectors = dict(zip(texts, F.normalize(encode_texts(model, tokenizer, texts, max_length), dim=-1), strict=True))
+    encoded = encode_texts(model, tokenizer, texts, max_length, with_mlp)
+    vectors = dict(zip(texts, F.normalize(encoded, dim=-1), strict=True))
     cosines = [
         float(vectors[one] @ vectors[other]) for one, other in zip(pairs["sentence1"], pairs["sentence2"], strict=True)
     ]
+    if max(cosines) == min(cosines):
+        raise XlingError("all sentences of the similarity set have one vector; a lower --learning_rate may help")
     return load_sts_metric().compute(predictions=cosines, references=pairs["score"])
 
 
@@ -99,7 +105,11 @@ def check_sts(pairs: Dataset, name: str) -> Dataset:
 
 
 def encode_texts(
-    model: SimCSEModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
+    model: SimCSEModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    with_mlp: bool = False,
 ) -> Tensor:
     """The vectors (n, H) of `texts` in float32 on the CPU, as the exported checkpoint gives them."""
     ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
@@ -115,4 +125,4 @@ def encode_texts(
         {name: value.to(device) if isinstance(value, Tensor) else value for name, value in part.items()}
         for part in parts
     ]
-    return encode(model, moved).float().cpu()[places]
+    return encode(model, moved, with_mlp).float().cpu()[places]

@@ -31,9 +31,9 @@ def export_encoder(
     folder = Path(folder)
     pooling, width = EXPORTED_POOLING[model.pooling], model.config.hidden_size
     both_ends = pooling == "first_last_mean"
-    if both_ends:
-        model.config.output_hidden_states = True  # for whoever loads it: the first layer is needed
     model.encoder.save_pretrained(folder)
+    if hasattr(tokenizer, "backend_tokenizer"):
+        tokenizer.backend_tokenizer.no_truncation()  # or the file would carry that of the last call
     tokenizer.save_pretrained(folder)
     # These module paths load in every sentence-transformers from 2 to 6.
     modules = [
@@ -41,10 +41,8 @@ def export_encoder(
         *([("WeightedLayerPooling", LAYERS)] if both_ends else ()),
         ("Pooling", "1_Pooling"),
     ]
-    # An adapter has no config that says so.
-    more = (
-        {"config_args": {"output_hidden_states": True}} if both_ends and hasattr(model.encoder, "peft_config") else {}
-    )
+    # Not in the encoder's own config, where it would change what other models made from it return.
+    more = {"config_args": {"output_hidden_states": True}} if both_ends else {}
     files: dict[str, Any] = {
         "sentence_bert_config.json": {"max_seq_length": max_length, "do_lower_case": False, **more},
         "config_sentence_transformers.json": {"similarity_fn_name": "cosine", "prompts": {}},
@@ -93,7 +91,7 @@ def load_heads(model: SimCSEModel, folder: Path) -> None:
         model.load_state_dict(load_file(folder / HEADS_FILE), strict=False)
 
 
-def load_encoder(model: SimCSEModel, folder: Path) -> None:
+def restore_encoder(model: SimCSEModel, folder: Path) -> None:
     """Put the weights of the encoder or adapter in `folder` into `model`."""
     if hasattr(model.encoder, "peft_config"):
         from peft import set_peft_model_state_dict

@@ -59,7 +59,9 @@ def info_nce(
         if negatives is not None:
             negative_scores = anchors @ _normalise(negatives).T / temperature
             if negative_weight:
-                negative_scores = negative_scores + negative_weight * torch.eye(len(scores)).to(negative_scores)
+                negative_scores = negative_scores + negative_weight * torch.eye(
+                    len(scores), dtype=negative_scores.dtype, device=negative_scores.device
+                )
             logits = torch.cat([scores, negative_scores], dim=1)
         loss = F.cross_entropy(logits, rows)
         if symmetric:

@@ -19,6 +19,9 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from hf_xling.chunking import pad as pad_texts
+from hf_xling.chunking import places, split_padded
+
 PACKED_ATTENTION = "hf_xling_packed"
 # Of a padded batch: so many chunks of texts of similar lengths leave little padding and still fill the machine.
 PADDED_CHUNKS = 8
@@ -98,25 +101,28 @@ def chunks(
     Returns:
         The chunks, and (S,) the place of each text of `texts` among the texts of all chunks.
     """
-    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-    if token_budget is None and not packed:
-        token_budget = -(-sum(map(len, texts)) // PADDED_CHUNKS)
+    lengths = [len(text) for text in texts]
+    if packed:
+        parts = _split(lengths, token_budget)
+        return [_flat([texts[place] for place in part], first_position) for part in parts], places(parts)
+    parts = split_padded(lengths, token_budget or -(-sum(lengths) // PADDED_CHUNKS), bounded_padding=False)
+    return [pad_texts([texts[place] for place in part], pad) for part in parts], places(parts)
+
+
+def _split(lengths: Sequence[int], token_budget: int | None) -> list[list[int]]:
+    """The places of texts, shortest first, in parts of at most `token_budget` tokens."""
     parts: list[list[int]] = [[]]
     used = 0
-    for number in order:
-        length = len(texts[number])
-        used = used + length if packed else length * (len(parts[-1]) + 1)
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        used += lengths[place]
         if token_budget is not None and used > token_budget and parts[-1]:
             parts.append([])
-            used = length
-        parts[-1].append(number)
-    make = _flat if packed else _padded
-    places = torch.empty(len(texts), dtype=torch.long)
-    places[torch.tensor(order)] = torch.arange(len(texts))
-    return [make([texts[number] for number in part], first_position, pad) for part in parts], places
+            used = lengths[place]
+        parts[-1].append(place)
+    return parts
 
 
-def _flat(texts: Sequence[numpy.ndarray], first_position: int, pad: int) -> Chunk:
+def _flat(texts: Sequence[numpy.ndarray], first_position: int) -> Chunk:
     lengths = [len(text) for text in texts]
     positions = numpy.concatenate([numpy.arange(length) for length in lengths]) + first_position
     return {
@@ -124,16 +130,6 @@ def _flat(texts: Sequence[numpy.ndarray], first_position: int, pad: int) -> Chun
         "position_ids": torch.from_numpy(positions)[None],
         "text_lengths": [(len(list(run)), length) for length, run in groupby(lengths)],
     }
-
-
-def _padded(texts: Sequence[numpy.ndarray], first_position: int, pad: int) -> Chunk:
-    longest = max(map(len, texts))
-    ids = numpy.full((len(texts), longest), pad, dtype=numpy.int64)
-    mask = numpy.zeros_like(ids)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)] = text
-        mask[row, : len(text)] = 1
-    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
 
 def first_position(encoder: PreTrainedModel) -> int:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModelForMaskedLM, PreTrainedModel
+from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel
 
 from hf_xling.contrastive.packing import Chunk, split_runs
 from hf_xling.pretrained import load_pretrained
@@ -62,7 +62,9 @@ class SimCSEModel(nn.Module):
         """What Trainer calls for the same in older versions; can go when the floor in setup.cfg is past 5.17."""
         self.encoder.gradient_checkpointing_enable(**options)
 
-    def forward(self, chunks: Sequence[Chunk], recompute: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, chunks: Sequence[Chunk], recompute: bool = False, with_mlp: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
         """Encode a batch.
 
         Args:
@@ -70,20 +72,21 @@ class SimCSEModel(nn.Module):
             recompute: keep no graph of a chunk, but encode it again in the backward pass, with the same dropout masks:
                 the gradient of the whole batch in the memory of one chunk, for one and a half times the work (gradient
                 caching; Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+            with_mlp: put the MLP, if there is one, on the vectors.
 
         Returns:
             Sentence vectors (S, H) of the texts of all chunks, in their order; and, if chunks have masked tokens
             (`masking.TokenMasking`), the sum of the cross-entropies of what stood there.
         """
         run = partial(checkpoint, self._encode, use_reentrant=False) if recompute else self._encode
-        outputs = [run(chunk) for chunk in chunks]
+        outputs = [run(chunk, with_mlp) for chunk in chunks]
         vectors = torch.cat([vectors for vectors, _ in outputs])
         losses = [loss for _, loss in outputs if loss is not None]
         return vectors, torch.stack(losses).sum() if losses else None
 
-    def _encode(self, chunk: Chunk) -> tuple[Tensor, Tensor | None]:
+    def _encode(self, chunk: Chunk, with_mlp: bool) -> tuple[Tensor, Tensor | None]:
         vectors = sentence_vectors(self.encoder, chunk, self.pooling)
-        if self.mlp is not None:
+        if self.mlp is not None and with_mlp:
             vectors = self.mlp(vectors)
         if "mlm_labels" not in chunk:
             return vectors, None
@@ -124,13 +127,32 @@ def pool(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
 
 
 @torch.no_grad()
-def encode(model: SimCSEModel, chunks: Sequence[Chunk]) -> Tensor:
-    """Sentence vectors as an exported checkpoint gives them: without the MLP and without dropout."""
+def encode(model: SimCSEModel, chunks: Sequence[Chunk], with_mlp: bool = False) -> Tensor:
+    """Sentence vectors as an exported checkpoint gives them: without dropout, and with the MLP only if that is kept."""
     was_training = model.training
     model.eval()
     vectors = torch.cat([sentence_vectors(model.encoder, chunk, model.pooling) for chunk in chunks])
+    if with_mlp and model.mlp is not None:
+        vectors = model.mlp(vectors)
     model.train(was_training)
     return vectors
+
+
+def load_encoder(name: str, revision: str | None = None) -> PreTrainedModel:
+    """The encoder `name`, in float32 whatever it was saved in: in half precision most steps would change nothing."""
+    return load_pretrained(AutoModel, name, revision, dtype=torch.float32)
+
+
+@torch.no_grad()
+def first_token_sees_others(encoder: PreTrainedModel) -> bool:
+    """Whether the vector of a text's first token depends on the tokens behind it; in a decoder it does not."""
+    tokens = [token for token in range(4) if token != encoder.config.pad_token_id]
+    ids = torch.tensor([[tokens[0], tokens[1]], [tokens[0], tokens[2]]], device=encoder.device)
+    was_training = encoder.training
+    first = encoder.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[:, 0]
+    encoder.train(was_training)
+    # Weights that are no numbers are another error than this.
+    return not bool((first[0] - first[1]).abs().max() <= 1e-6 * first.abs().max())
 
 
 def masked_language_model(name: str, revision: str | None, encoder: PreTrainedModel) -> PreTrainedModel:
@@ -139,7 +161,7 @@ def masked_language_model(name: str, revision: str | None, encoder: PreTrainedMo
     Raises:
         InputError: there is no such model for the architecture.
     """
-    model = load_pretrained(AutoModelForMaskedLM, name, revision)
+    model = load_pretrained(AutoModelForMaskedLM, name, revision, "--mlm_weight:", dtype=torch.float32)
     setattr(model, model.base_model_prefix, encoder)
     model.tie_weights()
     return model

@@ -11,6 +11,7 @@ from datasets import Dataset
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.errors import InputError
 from hf_xling.tables import texts_of
 
@@ -59,6 +60,42 @@ class TokenTable:
         return {"views": texts, "group": int(self._groups[row])}
 
 
+def training_table(
+    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
+) -> TokenTable | None:
+    """`dataset`, tokenised; it must fill a batch of each process, and have what `negative_weight` acts on."""
+    table = _filling_a_batch(dataset, tokenizer, args, "train", args.train_batch_size)
+    if table is not None and args.negative_weight and len(table.views) != 3:
+        raise InputError(
+            f"--negative_weight {args.negative_weight}: wants one column of hard negatives; "
+            f"train_dataset has {len(table.views) - 2}"
+        )
+    return table
+
+
+def evaluation_table(
+    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
+) -> TokenTable | None:
+    """`dataset`, tokenised if it is not; it must fill a batch of each process."""
+    if not isinstance(dataset, Dataset):
+        return dataset
+    return _filling_a_batch(dataset, tokenizer, args, "eval", args.eval_batch_size)
+
+
+def _filling_a_batch(
+    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, option: str, batch: int
+) -> TokenTable | None:
+    if dataset is None:
+        return None
+    name, needed = f"{option}_dataset", batch * args.world_size
+    table = TokenTable(dataset, tokenizer, args.max_length, name)
+    if args.dataloader_drop_last and len(table) < needed:
+        raise InputError(
+            f"{name}: has {len(table)} rows, fewer than one batch of {needed} (--per_device_{option}_batch_size)"
+        )
+    return table
+
+
 def negative_columns(names: Sequence[str]) -> list[str]:
     """The columns of hard negatives among `names`, `negative` first, then by number."""
     numbered = [name for name in names if name.startswith("negative_") and name.removeprefix("negative_").isdigit()]
@@ -74,6 +111,9 @@ def _tokenise(
     for start in tqdm(starts, desc=f"tokens of {column}", unit="batch", disable=len(starts) < 10):
         texts = texts_of(dataset[start : start + TEXTS_PER_CALL][column], partial(_where, name, column, start))
         ids = tokenizer(texts, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+        if (empty := next((row for row, text in enumerate(ids) if not text), None)) is not None:
+            where = _where(name, column, start, empty)
+            raise InputError(f"{where}: the text {texts[empty]!r} has no tokens; the tokenizer knows nothing of it")
         lengths += map(len, ids)
         parts.append(numpy.fromiter((token for text in ids for token in text), dtype=numpy.int32))
     return numpy.concatenate(parts), numpy.concatenate([[0], numpy.cumsum(lengths, dtype=numpy.int64)])

@@ -9,29 +9,28 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import (
-    AutoModel,
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
 )
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
 
 from hf_xling.contrastive.collator import SimCSECollator
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.contrastive.distributed import gather_rows
 from hf_xling.contrastive.evaluation import check_sts, pair_metrics, sts_metrics
-from hf_xling.contrastive.export import export_encoder, load_encoder, load_heads, save_heads
-from hf_xling.contrastive.last_layer import narrow_last_layer
+from hf_xling.contrastive.export import export_encoder, load_heads, restore_encoder, save_heads
 from hf_xling.contrastive.losses import info_nce
 from hf_xling.contrastive.masking import TokenMasking
-from hf_xling.contrastive.packing import PACKED_ATTENTION, can_pack, first_position
-from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel, masked_language_model
-from hf_xling.contrastive.tokens import TokenTable
+from hf_xling.contrastive.packing import first_position
+from hf_xling.contrastive.pooling import EXPORTED_POOLING
+from hf_xling.contrastive.prepare import prepare
+from hf_xling.contrastive.tokens import TokenTable, evaluation_table, training_table
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.cards import model_card
-from hf_xling.pretrained import check_tokenizer, load_pretrained, load_tokenizer, token_positions
 from hf_xling.runs import write_text
+from hf_xling.stopping import end_where_stopped
 
 
 class SimCSETrainer(Trainer):
@@ -80,41 +79,21 @@ class SimCSETrainer(Trainer):
                 args.per_device_eval_batch_size = min(args.eval_batch_size, fitting)
             if args.chooses_best_metric:
                 args.metric_for_best_model, args.greater_is_better = "sts_spearman", True
-        torch.manual_seed(args.seed)  # the MLP's weights; Trainer seeds only later
-        name = model if isinstance(model, str) else model.name_or_path
-        encoder = load_pretrained(AutoModel, model, model_revision) if isinstance(model, str) else model
-        tokenizer = processing_class or load_tokenizer(name, model_revision)
-        positions = token_positions(encoder) or args.max_length
-        if args.max_length > positions:
-            raise InputError(f"--max_length {args.max_length}: {name} has positions for {positions} tokens")
-        check_tokenizer(tokenizer, encoder, name)
-        packed = args.packing and can_pack(encoder, args.max_length)
-        if packed:
-            encoder.set_attn_implementation(PACKED_ATTENTION)
-            if args.pooling.startswith("cls"):
-                narrow_last_layer(encoder, args.max_length)
-        if args.mlm_weight and tokenizer.mask_token_id is None:
-            raise InputError(f"--mlm_weight {args.mlm_weight}: the tokenizer of {name} has no mask token")
-        masked_lm = masked_language_model(name, model_revision, encoder) if args.mlm_weight else None
-        if peft_config is not None:
-            from peft import get_peft_model
-
-            try:
-                encoder = get_peft_model(encoder, peft_config, revision=model_revision)
-            except ValueError as error:  # no such layers, or none that peft knows of
-                raise InputError(f"--lora_target_modules (peft_config): does not fit {name}: {error}") from error
-        self.base, self.packed = name, packed
+        if eval_dataset is None and args.eval_strategy != "no":
+            raise InputError(f"--eval_strategy {args.eval_strategy.value}: needs --validation_file or --sts_file")
+        prepared = prepare(model, args, processing_class, peft_config, model_revision)
+        self.base, self.packed, tokenizer = prepared.base, prepared.packed, prepared.tokenizer
         super().__init__(
-            model=SimCSEModel(encoder, args.pooling, masked_lm),
+            model=prepared.model,
             args=args,
             data_collator=SimCSECollator(
-                packed,
+                prepared.packed,
                 args.token_budget,
-                first_position(encoder),
+                first_position(prepared.model.encoder),
                 tokenizer.pad_token_id or 0,
             ),
-            train_dataset=_tokens(train_dataset, tokenizer, args, "train_dataset", args.train_batch_size),
-            eval_dataset=_tokens(eval_dataset, tokenizer, args, "eval_dataset", args.eval_batch_size),
+            train_dataset=training_table(train_dataset, tokenizer, args),
+            eval_dataset=evaluation_table(eval_dataset, tokenizer, args),
             processing_class=tokenizer,
             **kwargs,
         )
@@ -127,6 +106,11 @@ class SimCSETrainer(Trainer):
         self._last_loss, self._last_step = torch.zeros(()), 0
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Trainer's; a training that had stopped early when it was interrupted does not go on."""
+        ended = end_where_stopped(self, resume_from_checkpoint, self.args.early_stopping_patience)
+        return ended or super().train(resume_from_checkpoint, *args, **kwargs)
 
     def compute_loss(
         self,
@@ -144,20 +128,8 @@ class SimCSETrainer(Trainer):
             chunks = [{**chunk, **self.masking(chunk["input_ids"])} for chunk in chunks]
         recompute = model.training and self.args.token_budget is not None and len(chunks) > 1
         vectors, mlm = model(chunks, recompute)
-        vectors = vectors[inputs["places"]].unflatten(0, (-1, len(inputs["groups"])))  # (views, rows, width)
-        groups = inputs["groups"]
-        if model.training and self.args.cross_rank_negatives:
-            vectors = gather_rows(vectors.transpose(0, 1)).transpose(0, 1)
-            groups = gather_rows(groups)
-        loss = info_nce(
-            vectors[0],
-            vectors[1],
-            vectors[2:].flatten(0, 1) if len(vectors) > 2 else None,
-            temperature=self.args.temperature,
-            groups=groups,
-            negative_weight=self.args.negative_weight if len(vectors) == 3 else 0.0,  # held-out rows may have none
-            symmetric=self.args.symmetric,
-        )
+        vectors = _views(vectors, inputs)
+        loss = self._contrast(vectors, inputs["groups"], model.training)
         if mlm is not None:
             masked = sum((chunk["mlm_labels"] != -100).sum() for chunk in chunks)
             # DDP takes the mean over processes, which have masked different numbers of tokens.
@@ -168,28 +140,45 @@ class SimCSETrainer(Trainer):
             self._check_loss()  # elsewhere this would wait for the device at each step
         return (loss, vectors) if return_outputs else loss
 
+    def _contrast(self, vectors: Tensor, groups: Tensor, training: bool) -> Tensor:
+        """`info_nce` of (views, rows, width), in training with the rows of all processes."""
+        if training and self.args.cross_rank_negatives:
+            vectors = gather_rows(vectors.transpose(0, 1)).transpose(0, 1)
+            groups = gather_rows(groups)
+        return info_nce(
+            vectors[0],
+            vectors[1],
+            vectors[2:].flatten(0, 1) if len(vectors) > 2 else None,
+            temperature=self.args.temperature,
+            groups=groups,
+            negative_weight=self.args.negative_weight if len(vectors) == 3 else 0.0,  # held-out rows may have none
+            symmetric=self.args.symmetric,
+        )
+
     def get_eval_dataloader(self, eval_dataset: Dataset | TokenTable | None = None) -> Any:
         """Trainer's, for a dataset of texts as well."""
-        if isinstance(eval_dataset, Dataset):
-            size = self.args.eval_batch_size
-            eval_dataset = _tokens(eval_dataset, self.processing_class, self.args, "eval_dataset", size)
-        return super().get_eval_dataloader(eval_dataset)
+        return super().get_eval_dataloader(evaluation_table(eval_dataset, self.processing_class, self.args))
 
     def evaluate(self, eval_dataset: Dataset | None = None, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trainer's; another dataset has columns like the one of the constructor."""
-        if isinstance(eval_dataset, Dataset):
-            table = _tokens(eval_dataset, self.processing_class, self.args, "eval_dataset", self.args.eval_batch_size)
-            return super().evaluate(table, *args, **kwargs)
-        return super().evaluate(eval_dataset, *args, **kwargs)
+        table = evaluation_table(eval_dataset, self.processing_class, self.args)
+        return super().evaluate(table, *args, **kwargs)
 
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
-        """The loss alone: Trainer would report none for batches without labels."""
+        """The loss, as of training, and the metrics of pairs, of the vectors that are exported.
+
+        Trainer itself would report no loss for batches without labels.
+        """
         inputs = self._prepare_inputs(inputs)
+        mlp = self.accelerator.unwrap_model(model).mlp
         with torch.no_grad(), self.compute_loss_context_manager():
-            loss, vectors = self.compute_loss(model, inputs, return_outputs=True)
+            exported, _ = model(inputs["chunks"], with_mlp=False)
+            trained = exported if mlp is None else mlp(exported)
+            loss = self._contrast(_views(trained, inputs), inputs["groups"], training=False)
+        vectors = _views(trained if self.args.keep_mlp else exported, inputs)
         if len(vectors[0]) > 1:
             self._pair_metrics.append(pair_metrics(vectors[0], vectors[1], identical=self._evaluated_dropout_pairs))
-        return loss.detach().mean(), None, None
+        return loss.detach(), None, None
 
     def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Trainer's, with the means over batches of alignment and uniformity, and the similarity set's correlation."""
@@ -202,7 +191,8 @@ class SimCSETrainer(Trainer):
             output.metrics[f"{prefix}_{name}"] = gather_rows(values).mean().item()
         if self.sts_dataset is not None:
             model = self.accelerator.unwrap_model(self.model)
-            metrics = sts_metrics(model, self.processing_class, self.sts_dataset, self.args.max_length)
+            options = {"max_length": self.args.max_length, "with_mlp": self.args.keep_mlp}
+            metrics = sts_metrics(model, self.processing_class, self.sts_dataset, **options)
             output.metrics.update({f"{prefix}_sts_{name}": value for name, value in metrics.items()})
         return output
 
@@ -244,6 +234,7 @@ class SimCSETrainer(Trainer):
             mlp=self.args.pooling == "cls_mlp",
             keep_mlp=self.args.keep_mlp,
             adapter=self._is_adapter,
+            repo_id=self.args.hub_model_id,
         )
         write_text(Path(self.args.output_dir) / "README.md", card)
 
@@ -265,28 +256,13 @@ class SimCSETrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         """The other half of `_save`."""
         model = self.accelerator.unwrap_model(model or self.model)
-        load_encoder(model, Path(resume_from_checkpoint))
+        restore_encoder(model, Path(resume_from_checkpoint))
         load_heads(model, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
 
-def _tokens(
-    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str, batch: int
-) -> TokenTable | None:
-    """`dataset`, tokenised; it must fill a batch of each process."""
-    if dataset is None:
-        return None
-    table, needed = TokenTable(dataset, tokenizer, args.max_length, name), batch * args.world_size
-    if args.dataloader_drop_last and len(table) < needed:
-        option = "train" if name == "train_dataset" else "eval"
-        raise InputError(
-            f"{name}: has {len(table)} rows, fewer than one batch of {needed} (--per_device_{option}_batch_size)"
-        )
-    if name == "train_dataset" and args.negative_weight and len(table.views) != 3:
-        raise InputError(
-            f"--negative_weight {args.negative_weight}: wants one column of hard negatives; "
-            f"{name} has {len(table.views) - 2}"
-        )
-    return table
+def _views(vectors: Tensor, inputs: dict[str, Any]) -> Tensor:
+    """(S, H) of the texts of all chunks, as they stand there, to (views, rows, H)."""
+    return vectors[inputs["places"]].unflatten(0, (-1, len(inputs["groups"])))

@@ -43,6 +43,7 @@ CASES = {
     "padded budget": (("negative",), {"token_budget": 20, "packing": False, "pooling": "first_last_mean"}),
     "accumulated": (("positive", "group"), {"gradient_accumulation_steps": 2, "token_budget": 24}),
     "local": (("positive",), {"cross_rank_negatives": False}),
+    "local accumulated": (("positive",), {"gradient_accumulation_steps": 2}),
     "adapter": (("positive",), {}),
     "masked": (("positive",), {"mlm_weight": 0.5, "token_budget": 24}),
     "bfloat16": (("positive",), {"bf16": True}),
@@ -89,12 +90,24 @@ def train(case, checkpoint, folder, words, batch, eval_dataset=None) -> dict:
         return compute_loss(model, inputs, *rest, **options)
 
     trainer.compute_loss = counted
+    masked = []
+    if trainer.masking is not None:
+        masking = trainer.masking
+        trainer.masking = lambda ids: masked.append(masking(ids)) or masked[-1]
+    mlm = []
+    trainer.model.register_forward_hook(lambda module, inputs, output: mlm.append(output[1]))
     trainer.train()
     return {
         "world": args.world_size,
         "gradients": record.gradients,
         "weights": {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()},
         "chunks": chunks,
+        # Of the first step: the sum of the losses of masked tokens, and how many there are.
+        "mlm": (
+            (mlm[0].item(), sum((chunk["mlm_labels"] != -100).sum().item() for chunk in masked[: chunks[0]]))
+            if masked
+            else None
+        ),
         "losses": [line["loss"] for line in trainer.state.log_history if "loss" in line],
     }
 

@@ -1,5 +1,6 @@
 """The auxiliary masked-language-model loss."""
 
+import math
 import shutil
 
 import pytest
@@ -181,7 +182,16 @@ def test_a_tokenizer_without_a_mask_is_refused(bert_folder, corpus, tmp_path):
         SimCSETrainer(str(bert_folder), configure(tmp_path, mlm_weight=0.5), corpus, processing_class=tokenizer)
 
 
-@pytest.mark.parametrize("fields", [{"mlm_weight": -1.0}, {"mlm_probability": 0.0}, {"mlm_probability": 1.0}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mlm_weight": -1.0},
+        {"mlm_weight": math.nan},
+        {"mlm_weight": math.inf},
+        {"mlm_probability": 0.0},
+        {"mlm_probability": 1.0},
+    ],
+)
 def test_settings_that_cannot_work_are_refused(tmp_path, fields):
     with pytest.raises(InputError, match="--mlm_weight must be 0 or more, --mlm_probability between 0 and 1"):
         configure(tmp_path, **fields)

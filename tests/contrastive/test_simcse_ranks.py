@@ -102,7 +102,7 @@ def flat(gradients):
 
 
 @pytest.mark.distributed
-@each(*(case for case in CASES if case not in ("local", "masked", "bfloat16")))
+@each(*(case for case in CASES if case not in ("local", "local accumulated", "masked", "bfloat16")))
 def test_two_ranks_equal_one_process_at_twice_the_batch(ranks, still_folder, tmp_path, case):
     first, second = (rank[case] for rank in ranks)
     assert first["world"] == second["world"] == 2
@@ -150,9 +150,25 @@ def test_negatives_of_ones_own_are_fewer(fast_ranks, slow_ranks, still_folder, t
     """Without the other rank's texts the loss is that of the smaller batch, and the gradient the mean of both."""
     own, shared = slow_ranks[0]["local"], fast_ranks[0]["pairs"]
     assert own["losses"][0] < shared["losses"][0] - 0.1
-    single = alone("pairs", still_folder, tmp_path)
-    cosine = torch.nn.functional.cosine_similarity(flat(own["gradients"]), flat(single["gradients"]), dim=0)
-    assert cosine < 0.999
+    # Two batches of one process, accumulated, have the gradient that is the mean of both as well.
+    halves = alone("local accumulated", still_folder, tmp_path, batch=BATCH)
+    one, two = flat(halves["gradients"]), flat(own["gradients"])
+    assert (two.norm() / one.norm()).item() == pytest.approx(1.0, abs=1e-5)
+    assert torch.nn.functional.cosine_similarity(one, two, dim=0).item() == pytest.approx(1.0, abs=1e-5)
+    whole = flat(alone("budget", still_folder, tmp_path / "whole")["gradients"])
+    assert torch.nn.functional.cosine_similarity(whole, two, dim=0) < 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_masked_tokens_of_both_ranks_count_alike(fast_ranks, slow_ranks):
+    """Not each rank's mean: they mask different numbers of tokens."""
+    (sum_1, count_1), (sum_2, count_2) = (rank["masked"]["mlm"] for rank in fast_ranks)
+    assert count_1 != count_2
+    together = (sum_1 + sum_2) / (count_1 + count_2)
+    assert abs(together - (sum_1 / count_1 + sum_2 / count_2) / 2) > 1e-4, "the comparison sees nothing"
+    added = fast_ranks[0]["masked"]["losses"][0] - slow_ranks[0]["budget"]["losses"][0]
+    assert added == pytest.approx(CASES["masked"][1]["mlm_weight"] * together, abs=2e-5)
 
 
 @pytest.mark.distributed
