@@ -12,7 +12,7 @@ help:
 	@echo "make test       the tests (under 12 minutes)"
 	@echo "make test-slow  the slow tests: kills, the wheel, real launches, the browser"
 	@echo "make real       the whole pipeline on real text in $(DATA)"
-	@echo "make bench      speed and memory beside others, as benchmarks/README.md tells (15 minutes)"
+	@echo "make bench      speed and memory beside others, as benchmarks/README.md tells (an hour and a half)"
 	@echo "make style      ruff"
 
 demo: .venv/installed
@@ -29,6 +29,8 @@ real: .venv/installed
 
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/simcse.py
+	$(BIN)/python benchmarks/regression.py
 
 style: .venv/installed-test
 	$(BIN)/ruff check .

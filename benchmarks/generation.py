@@ -9,9 +9,7 @@ third; `benchmarks/README.md` says what the figures mean.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import signal
 import sys
 import tempfile
@@ -21,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import workload
-from processes import Bench, Failed
+from processes import HERE, Bench, Failed, machine, write_results
 from rendering import as_text
 
-HERE = Path(__file__).parent
 PACKAGES = ("huggingface_hub", "httpx" if version("huggingface_hub").startswith("1.") else "httpx2", "pyarrow")
 QUICK = {"utilisation_rows": 200, "mean": 0.01, "limit_rows": 200, "rounds": 1, "entries": 2_000, "rows": 400}
 PEER = ("datatrove[io]", "aiofiles", "aiosqlite", "httpx", "xxhash<4")
@@ -134,12 +131,6 @@ def long_run(bench: Bench) -> dict[str, Any]:
     return {"rows": rows, "first": first, "again": again, "cpu_ms": 1000 * first["cpu"] / rows}
 
 
-def machine() -> dict[str, Any]:
-    """What the figures depend on and nothing that names this machine."""
-    packages = {name: version(name) for name in PACKAGES}
-    return {"CPU cores": os.cpu_count(), "system": platform.system(), "Python": platform.python_version(), **packages}
-
-
 def main() -> None:
     """Parse, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -167,7 +158,7 @@ def main() -> None:
                 setattr(options, name, value)
     output = options.output or (None if options.quick else HERE / "results" / "generation.json")
     settings = {name: value for name, value in vars(options).items() if name not in ("output", "peer_python")}
-    results: dict[str, Any] = {"machine": machine(), "settings": settings, "load_average": {}}
+    results: dict[str, Any] = {"machine": machine(PACKAGES), "settings": settings, "load_average": {}}
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends server and client, too
     with tempfile.TemporaryDirectory(prefix="hf_xling-benchmark-") as folder:
         bench = Bench(options, Path(folder))
@@ -182,9 +173,7 @@ def main() -> None:
     if "utilisation" in results:
         results["simulated"] = simulated(options)
     print(as_text(results))
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_results(output, results)
 
 
 if __name__ == "__main__":

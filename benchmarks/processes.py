@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
+import signal
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,10 @@ HERE = Path(__file__).parent
 
 class Failed(Exception):
     """A process of the benchmark failed."""
+
+
+class OutOfMemory(Failed):
+    """A process was killed from outside."""
 
 
 class Server:
@@ -38,24 +45,47 @@ class Server:
             return json.load(answer)
 
 
-class Bench:
-    """Runs the processes of one benchmark in one folder.
+class Processes:
+    """Runs the processes of one benchmark in one folder."""
 
-    Attributes:
-        peer: the interpreter of an environment that has the peer; None where there is none.
-    """
-
-    def __init__(self, options: argparse.Namespace, folder: Path):
-        self.options, self.peer = options, None
+    def __init__(self, folder: Path, **environment: str):
         self._folder, self._numbers = folder, count()
-        # An endpoint is not the Hub, and a benchmark is no launch.
-        self._environment = {**os.environ, "HF_HUB_OFFLINE": "1", "RANK": "0", "WORLD_SIZE": "1"}
+        self._environment = {**os.environ, "HF_HUB_OFFLINE": "1", **environment}
 
     def folder(self, name: str) -> Path:
         """A new folder."""
         path = self._folder / f"{next(self._numbers):02d}-{name}"
         path.mkdir()
         return path
+
+    def python(self, script: Path, *arguments: str, interpreter: str = sys.executable) -> dict[str, Any]:
+        """Run `script` and return what it reports.
+
+        Raises:
+            Failed: it ended with an error; the message holds the end of its log.
+        """
+        log = self.folder("log") / "stderr"
+        print(f"{script.name} {' '.join(arguments[:1])} …", file=sys.stderr)
+        with open(log, "w", encoding="utf-8") as stream:  # what it prints there may be more than a pipe holds
+            command = [interpreter, str(script), *arguments]
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stream, text=True, env=self._environment)
+        if done.returncode == -signal.SIGKILL:
+            raise OutOfMemory(f"{script.name} was killed, as happens to a process that wants too much memory")
+        if done.returncode != 0:
+            raise Failed(f"{script.name} failed:\n{log.read_text(encoding='utf-8')[-2000:]}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+class Bench(Processes):
+    """Those of the benchmark of generation.
+
+    Attributes:
+        peer: the interpreter of an environment that has the peer; None where there is none.
+    """
+
+    def __init__(self, options: argparse.Namespace, folder: Path):
+        super().__init__(folder, RANK="0", WORLD_SIZE="1")  # a benchmark is no launch
+        self.options, self.peer = options, None
 
     @contextmanager
     def server(self, slots: int, rows: int = 0, mean: float = 0.0) -> Iterator[Server]:
@@ -86,21 +116,6 @@ class Bench:
             return self.python(HERE / "datatrove_client.py", *common, interpreter=self.peer)
         return self.python(HERE / "clients.py", arguments[0], *common, *arguments[1:])
 
-    def python(self, script: Path, *arguments: str, interpreter: str = sys.executable) -> dict[str, Any]:
-        """Run `script` and return what it reports.
-
-        Raises:
-            Failed: it ended with an error; the message holds the end of its log.
-        """
-        log = self.folder("log") / "stderr"
-        print(f"{script.name} {' '.join(arguments[:1])} …", file=sys.stderr)
-        with open(log, "w", encoding="utf-8") as stream:
-            command = [interpreter, str(script), *arguments]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stream, text=True, env=self._environment)
-        if done.returncode != 0:
-            raise Failed(f"{script.name} failed:\n{log.read_text(encoding='utf-8')[-2000:]}")
-        return json.loads(done.stdout.splitlines()[-1])
-
     def find_peer(self, requirements: Sequence[str]) -> None:
         """Take the interpreter that was given, or install the peer in an environment of its own; or say why not.
 
@@ -126,3 +141,16 @@ class Bench:
             with open(path, "w", encoding="utf-8") as stream:
                 stream.writelines(f"{workload.sentence(number)}\n" for number in range(rows))
         return path
+
+
+def machine(packages: Sequence[str]) -> dict[str, Any]:
+    """What the figures depend on and nothing that names this machine."""
+    versions = {name: version(name) for name in packages}
+    return {"CPU cores": os.cpu_count(), "system": platform.system(), "Python": platform.python_version(), **versions}
+
+
+def write_results(path: Path | None, results: dict[str, Any]) -> None:
+    """Write `results` as JSON; None for nowhere."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SIMCSE = [
+    *("hf_xling", "hf_xling, cached", "sentence-transformers", "sentence-transformers, cached", "padded two views"),
+]
 LINES = {
     "utilisation": [
         *("ideal window", "hf_xling", "hf_xling, as many as it takes by itself"),
@@ -49,6 +53,77 @@ def test_quick_run_has_all_tables(tmp_path: Path) -> None:
     assert whole["accepted"] + whole["rejected"] == results["long"]["rows"] == whole["requests"]
     assert results["long"]["again"]["requests"] == 0 and results["long"]["again"]["accepted"] == whole["accepted"]
     assert "| open a ledger of 2,000 entries " in done.stdout and "| run of 400 rows " in done.stdout
+
+
+@pytest.fixture
+def sentences_file(tmp_path: Path, sentences: list[str]) -> Path:
+    """Text for the benchmarks of training."""
+    path = tmp_path / "sentences.txt"
+    path.write_text("\n".join(sentences), encoding="utf-8")
+    return path
+
+
+def quick(script: str, texts: Path, output: Path, *more: str) -> tuple[dict, str]:
+    """The JSON and the tables of a quick run on one thread."""
+    command = [
+        sys.executable,
+        str(BENCHMARKS / script),
+        "--quick",
+        "--texts",
+        str(texts),
+        "--output",
+        str(output),
+        *more,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert str(output.parent) not in output.read_text(encoding="utf-8")
+    return json.loads(output.read_text(encoding="utf-8")), done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+def test_quick_run_of_simcse(tmp_path: Path, sentences_file: Path) -> None:
+    """All clients do the same work: one loss and one gradient."""
+    results, tables = quick("simcse.py", sentences_file, tmp_path / "simcse.json")
+    assert [row["client"] for row in results["same"]] == SIMCSE
+    first = results["same"][0]
+    assert first["loss"] > 1 and first["grad_norm"] > 1e-3
+    for row in results["same"]:
+        assert row["loss"] == pytest.approx(first["loss"], rel=1e-4)
+        assert row["grad_norm"] == pytest.approx(first["grad_norm"], rel=1e-3)
+    (cell,) = results["steps"]
+    assert [row["client"] for row in cell["rows"]] == SIMCSE
+    for row in cell["rows"]:
+        assert row["rows_per_second"] == pytest.approx(cell["batch"] / row["seconds"])
+        assert row["peak_memory"] > 100 and len(row["rounds"][0]["seconds"]) == cell["steps"]
+    assert sum(results["anatomy"][0]["parts"].values()) == pytest.approx(1.0)
+    assert sum(results["anatomy"][0]["kinds"].values()) == pytest.approx(1.0)
+    assert "| sentence-transformers, cached " in tables and "Where a step of hf_xling goes" in tables
+
+
+@pytest.mark.slow
+def test_quick_run_of_regression(tmp_path: Path, sentences_file: Path) -> None:
+    results, tables = quick("regression.py", sentences_file, tmp_path / "regression.json", "--rows", "200")
+    ours, stock = results["same"]
+    assert ours["loss"] == pytest.approx(stock["loss"], rel=1e-5) and ours["loss"] > 0.5
+    (cell,) = results["steps"]
+    assert [row["client"] for row in cell["rows"]] == ["hf_xling", "Trainer", "Trainer, grouped by length"]
+    assert [row["rows"] for row in results["predict"]] == [20, 200]
+    assert "hf-xling predict" in tables
+
+
+def test_a_cell_is_named_by_its_parts(benchmarks) -> None:
+    from side_by_side import Cell
+
+    assert Cell.parse("base:bf16:512:20:1") == Cell("base", "bf16", 512, 20, 1)
+
+
+def test_documents_have_a_heavy_tail(benchmarks, sentences_file: Path) -> None:
+    from regression_clients import documents
+
+    lengths = sorted(len(text.split()) for text in documents([str(sentences_file)], 2000))
+    assert lengths[0] >= 5 and lengths[-1] == 510 and 80 < lengths[1000] < 100 and lengths[1800] > 250
 
 
 def test_ideal_makespan(benchmarks) -> None:
