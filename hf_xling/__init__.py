@@ -15,6 +15,7 @@ _PUBLIC = {
     "Ledger": "hf_xling.generation.ledger",
     "LedgerCorpus": "hf_xling.corpora.builders",
     "PromptTemplate": "hf_xling.generation.prompts",
+    "RatingEnsemble": "hf_xling.regression.ensemble",
     "RecipeParser": "hf_xling.recipes",
     "RegressionConfig": "hf_xling.regression.config",
     "RegressionTrainer": "hf_xling.regression.trainer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shlex
@@ -16,10 +17,12 @@ from hf_xling.sample.demo import world_texts
 from hf_xling.sample.encoder import make_encoder
 from hf_xling.sample.replay import make_app, read_recording, serving
 from hf_xling.sample.world import write_world
+from hf_xling.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SIMCSE = (ROOT / "docs" / "simcse.md").read_text(encoding="utf-8")
+REGRESSION = (ROOT / "docs" / "regression.md").read_text(encoding="utf-8")
 # What the README's commands are given here in addition, to be done in seconds on a CPU.
 SHORTER = {
     "trainers/simcse.py": "--max_steps 2 --per_device_train_batch_size 8 --bf16 false --use_cpu true",
@@ -50,6 +53,7 @@ def test_linked_files_exist() -> None:
         "docs/architecture.md",
         "docs/generation.md",
         "docs/simcse.md",
+        "docs/regression.md",
     ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
             assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
@@ -68,6 +72,10 @@ def test_readme_commands(tmp_path: Path) -> None:
         shutil.copy(world / f"reviews_ta_{split}.csv", tmp_path / f"{split}.csv")
         shutil.copy(world / f"reviews_ta_{split}.csv", tmp_path / "data" / f"tamil_reviews_{split}.csv")
         shutil.copy(world / f"reviews_en_{split}.csv", tmp_path / "data" / f"imdb_{split}.csv")
+        ratings = read_table(tmp_path / f"{split}.csv").columns
+        moods = ["Happy" if float(label) > 3 else "Sad" for label in ratings["label"]]
+        with open(tmp_path / f"tweets_{split}.csv", "w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([("text", "label"), *zip(ratings["text"], moods, strict=True)])
     shutil.copy(world / "news_ta.txt", tmp_path / "data" / "tamil_murasu.txt")
     pairs = ["வீடு,வீடு,5", "வீடு,மரம்,1", "மரம்,மரங்கள்,4", "நாய்,வீடு,0"]
     (tmp_path / "sts.csv").write_text("\n".join(["sentence1,sentence2,score", *pairs]), encoding="utf-8")
@@ -77,7 +85,7 @@ def test_readme_commands(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
     with serving(make_app(read_recording(world / "pairs.jsonl"))) as url:
         ran = 0
-        for command in [*commands(), *commands(SIMCSE)]:
+        for command in [*commands(), *commands(SIMCSE), *commands(REGRESSION)]:
             if command.startswith("make "):
                 continue  # `.ci/run` runs these
             for ours, stands_for in (
@@ -93,6 +101,8 @@ def test_readme_commands(tmp_path: Path) -> None:
             )
             assert result.returncode == 0, f"{command}\n{result.stderr[-2000:]}"
             ran += 1
-    assert ran >= 11
+    assert ran >= 18
+    assert (tmp_path / "rated.csv").exists()
+    assert (tmp_path / "runs/ratings-folds/fold-5/seed-3/model.safetensors").exists()
     assert (tmp_path / "runs/ratings/seed-3/predictions.csv").exists()
     assert (tmp_path / "runs/paper/report/index.html").exists()

@@ -1,4 +1,4 @@
-"""Fine-tune an encoder to predict ratings, with one training per seed, and measure it on the test set.
+"""Fine-tune an encoder to predict ratings (or classes), with one training per seed and fold, and measure it.
 
 accelerate launch trainers/regression.py --model_name_or_path encoders/snli-tamil --train_file train.csv \\
     --validation_file validation.csv --test_file test.csv --seeds 1 2 3 --output_dir ratings
@@ -15,16 +15,18 @@ from hf_xling.recipes import RecipeParser
 
 def main(argv: Sequence[str]) -> str | None:
     """Parse, build, train, save; return the closing lines."""
-    from hf_xling.regression.config import COMMAND, RegressionConfig, RegressionScriptArguments
+    from hf_xling.adapters import LoraArguments
+    from hf_xling.regression.arguments import RegressionScriptArguments
+    from hf_xling.regression.config import COMMAND, RegressionConfig
 
-    parser = RecipeParser([RegressionScriptArguments, RegressionConfig], prog=COMMAND, description=__doc__)
-    script, args = parser.parse(argv)
+    dataclasses = [RegressionScriptArguments, RegressionConfig, LoraArguments]
+    script, args, lora = RecipeParser(dataclasses, prog=COMMAND, description=__doc__).parse(argv)
 
     from hf_xling.pretrained import quiet_transformers
-    from hf_xling.regression.stage import train_seeds
+    from hf_xling.regression.stage import train_all
 
     quiet_transformers()
-    return train_seeds(script, args)
+    return train_all(script, args, lora)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 
-from hf_xling.regression.metrics import load_rating_metric
-from hf_xling.regression.predictions import write_predictions
+from hf_xling.regression.metrics import load_metric
+from hf_xling.regression.predictions import PREDICTIONS_FILE, write_predictions
 from hf_xling.runs import write_json
 
 BASELINES = ("constant", "tfidf-ridge")
@@ -47,12 +47,12 @@ def run_baseline(name: str, train: Dataset, test: Dataset, folder: str | Path) -
     started, clock = datetime.now(UTC), time.monotonic()
     estimator = make_baselines(len(train))[name].fit(list(train["text"]), list(train["label"]))
     predictions = [float(value) for value in estimator.predict(list(test["text"]))]
-    scores = load_rating_metric().compute(predictions=predictions, references=list(test["label"]))
+    scores = load_metric("rating").compute(predictions=predictions, references=list(test["label"]))
     results: dict[str, Any] = {"n_train": len(train), "n_test": len(test)}
     results |= {f"test_{metric}": value for metric, value in scores.items()}
     if name == "tfidf-ridge":
         results["alpha"] = estimator.best_params_["ridge__alpha"]
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
-    write_predictions(folder, test, predictions)
+    write_predictions(Path(folder) / PREDICTIONS_FILE, test, predictions)
     write_json(Path(folder) / "all_results.json", results)
     return results

@@ -22,20 +22,22 @@ from hf_xling.generation.filters import FilterConfig
 from hf_xling.generation.sources import read_sources
 from hf_xling.pretrained import check_checkpoint
 from hf_xling.recipes import RecipeParser, to_argv
-from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
+from hf_xling.regression.arguments import RegressionScriptArguments
+from hf_xling.regression.config import RegressionConfig
 from hf_xling.regression.data import load_splits
 
 SIDES = ("source", "target")
 # Fields of the stages that the recipe as a whole decides; a section that gave them would be overruled.
+_OF_ALL_RUNS = {"seeds", "seed", "folds", "task", "output_dir"}
 _DECIDED = {
     "generate": {
         *("input", "split", "text_column", "task", "language", "source_language", "endpoint", "output_dir", "dry_run"),
         *("prompt", "language_name", "language_script", "length_factor"),  # each is of one of the three runs
     },
     "simcse": {"model_name_or_path", "model_revision", "dataset_name", "dataset_config", "train_file", "output_dir"},
-    "regression": {"model_name_or_path", "dataset_name", "train_file", "test_file", "seeds", "seed", "output_dir"},
-    "source_task": {"seeds", "seed", "output_dir"},
-    "target_task": {"seeds", "seed", "output_dir"},
+    "regression": {"model_name_or_path", "dataset_name", "train_file", "test_file", *_OF_ALL_RUNS},
+    "source_task": _OF_ALL_RUNS,
+    "target_task": _OF_ALL_RUNS,
 }
 
 
@@ -103,8 +105,9 @@ def _check_sections(config: ExperimentsConfig) -> None:
 
 def _task(config: ExperimentsConfig, side: str) -> dict[str, Dataset]:
     fields = {**config.regression, **task_section(config, side), "seeds": config.seeds, "output_dir": "checked"}
-    script, _ = parse_section(f"{side}_task and regression", [RegressionScriptArguments, RegressionConfig], fields)
-    splits = load_splits(script)
+    classes = [RegressionScriptArguments, RegressionConfig, LoraArguments]
+    script, *_ = parse_section(f"{side}_task and regression", classes, fields)
+    splits = load_splits(script).datasets
     if "test" not in splits:
         raise InputError(f"{side}_task.test_file is needed: without a test set there is nothing to compare")
     return splits

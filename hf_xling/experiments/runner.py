@@ -30,8 +30,8 @@ from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filling import connect
 from hf_xling.generation.filters import FilterConfig
 from hf_xling.recipes import RecipeParser, to_argv
-from hf_xling.regression import config as regression
-from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
+from hf_xling.regression.arguments import RegressionScriptArguments, is_trained
+from hf_xling.regression.config import RegressionConfig
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,11 @@ def _train_once(config: ExperimentsConfig, script: str, fields: dict[str, Any]) 
         arguments, args, lora = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig, LoraArguments], fields)
         done = runs.is_finished(args.output_dir, simcse.COMMAND, simcse.run_identity(arguments, args, lora))
     else:
-        arguments, args = parse_section("regression", [RegressionScriptArguments, RegressionConfig], fields)
-        done = regression.is_trained(arguments, args)
+        classes = [RegressionScriptArguments, RegressionConfig, LoraArguments]
+        done = is_trained(*parse_section("regression", classes, fields))
     if done:
         return
-    output = Path(args.output_dir)
+    output = Path(fields["output_dir"])
     log = Path(config.output_dir) / "logs" / f"{output.parent.name}-{output.name}.log"
     # The bars of several trainings would overwrite each other.
     bars = {"disable_tqdm": True} if config.jobs > 1 else {}
@@ -149,7 +149,8 @@ def _baseline_steps(config: ExperimentsConfig, plan: Plan) -> list[Step]:
 
 def _baseline_once(name: str, splits: dict[str, Dataset], task: dict[str, Any], folder: Path) -> None:
     files = ("dataset_name", "train_file", "test_file")
-    given = {field: task.get(field) for field in (*files, "dataset_config", "text_column", "label_column", "label_map")}
+    columns = ("text_column", "label_column", "label_map", "label_range", "clean", "on_bad_row")
+    given = {field: task[field] for field in (*files, "dataset_config", *columns) if field in task}
     if not runs.claim(folder, f"baseline {name}", runs.by_content(given, files)):
         run_baseline(name, splits["train"], splits["test"], folder)
         runs.finish(folder)

@@ -42,8 +42,8 @@ def model_card(template: str, base: str, settings: Mapping[str, Any], metadata: 
     local = Path(base).exists()
     name = Path(base).resolve().name if local else base
     front = {"library_name": "transformers", **({} if local else {"base_model": base}), **metadata}
-    common = {"base": name, "repo_id": "org/name", "settings": settings, "version": hf_xling.__version__}
-    return render_card(template, front, {**common, **facts})
+    facts["repo_id"] = facts.get("repo_id") or "org/name"
+    return render_card(template, front, {"base": name, "settings": settings, "version": hf_xling.__version__, **facts})
 
 
 def cell(value: Any, limit: int = 200) -> str:

@@ -1,4 +1,4 @@
-"""From rows of rated texts to one padded batch."""
+"""From tokenised documents to the passes of a batch."""
 
 from __future__ import annotations
 
@@ -7,22 +7,39 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+
+from hf_xling.chunking import pad, split_padded
 
 
 @dataclass
 class RegressionCollator:
-    """Tokenises the texts of a batch and stacks their labels.
+    """Sorts the parts of all documents of a batch by length into passes with little padding.
 
-    >>> collate([{"text": "a fine film", "label": 4.5}, {"text": "dull", "label": 1.0}])
-    {"input_ids": (2, 5), "attention_mask": (2, 5), …, "labels": tensor([4.5, 1.0])}
+    >>> collate([{"parts": [[2, 7, 3]], "label": 4.5}, {"parts": [[2, 8, 9, 3], [2, 9, 9, 3]], "label": 1.0}])
+    {"labels": tensor([4.5, 1.0]),
+     "chunks": [{"input_ids": (3, 4), "attention_mask": (3, 4), "documents": tensor([0, 1, 1]),
+                 "labels": tensor([4.5, 1.0, 1.0]), "weights": tensor([1.0, 0.5, 0.5])}]}
+
+    A part has its document's label; the weights of a document's parts add up to 1.
+
+    Args:
+        pad_token_id: the id of the padding token.
+        token_budget: tokens of a pass at most, padding included, but at least one part.
+        label_dtype: float32 for ratings, int64 for classes.
     """
 
-    tokenizer: PreTrainedTokenizerBase
-    max_length: int
+    pad_token_id: int = 0
+    token_budget: int | None = None
+    label_dtype: torch.dtype = torch.float32
 
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        texts = [row["text"] for row in rows]
-        batch = self.tokenizer(texts, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
-        return {**batch, "labels": torch.tensor([row["label"] for row in rows], dtype=torch.float32)}
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        parts = [part for row in rows for part in row["parts"]]
+        documents = torch.tensor([number for number, row in enumerate(rows) for _ in row["parts"]])
+        weights = torch.tensor([1 / len(row["parts"]) for row in rows for _ in row["parts"]])
+        labels = torch.tensor([row["label"] for row in rows], dtype=self.label_dtype)
+        chunks = []
+        for places in split_padded([len(part) for part in parts], self.token_budget):
+            where = torch.tensor(places)
+            of_parts = {"documents": documents[where], "labels": labels[documents[where]], "weights": weights[where]}
+            chunks.append({**pad([parts[place] for place in places], self.pad_token_id), **of_parts})
+        return {"labels": labels, "chunks": chunks}

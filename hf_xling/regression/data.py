@@ -1,70 +1,244 @@
-"""Rated texts, each row checked."""
+"""Rated texts, or texts with classes: each row checked, and refused by name or left out and counted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 
+from hf_xling.corpora.cleaning import clean_text
 from hf_xling.errors import InputError
-from hf_xling.regression.config import RegressionScriptArguments
-from hf_xling.tables import Table, read_table, texts_of
+from hf_xling.tables import Table, read_table
+
+if TYPE_CHECKING:
+    from hf_xling.regression.arguments import RegressionScriptArguments
 
 
-def load_splits(script: RegressionScriptArguments) -> dict[str, Dataset]:
-    """The splits `train`, and `validation` and `test` where given, with the columns `id`, `text` and `label` (float).
+@dataclass(frozen=True)
+class Splits:
+    """What is trained and measured on.
+
+    Attributes:
+        datasets: `train`, and `validation` and `test` where there are any; columns `id` (string), `text` (string) and
+            `label` (float64 ratings, or int64 numbers of classes).
+        label_names: of the classes, in the order of their numbers; None for ratings.
+        dropped: how many rows were left out, by split and reason; splits that lost none are absent.
+    """
+
+    datasets: dict[str, Dataset]
+    label_names: list[str] | None
+    dropped: dict[str, dict[str, int]]
+
+
+class _BadRow(Exception):
+    """A row that cannot be used: the message is for its owner, the reason for the count."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class _Rows(NamedTuple):
+    """The usable rows of a split, column by column. Labels are ratings, or names of classes."""
+
+    ids: list[str]
+    texts: list[str]
+    labels: list[Any]
+
+
+def load_splits(
+    script: RegressionScriptArguments, task: Literal["regression", "classification"] = "regression"
+) -> Splits:
+    """The splits that `script` names, with every row checked and, with `--clean`, every text cleaned.
+
+    A dataset must have a test split, unless `--folds` make tests of the training split. `id` is the table's own column
+    of that name, else (and where that is null) the data row, from 1.
+
+    A bad row has no text (after cleaning), no label or one that is no finite number in `--label_range` (no name in
+    `--label_map`), or the text of an earlier row of its split with another label. With `--on_bad_row error` the first
+    is an error, with `drop` all are left out and counted.
+
+    Classes are, in this order: those of `--label_map`, by its numbers 0 to K-1; those of a dataset's `ClassLabel`
+    column; the labels of the training split, sorted as numbers if all are, else by code point. A row of another split
+    is bad if the training split has not its class.
 
     Raises:
-        InputError: no such source, split or column, no rows, an empty text, or a label that is no number (the row is
-            named).
+        InputError: no such source, split or column; a split without rows, or whose rows are all bad; a bad row, named
+            by file, row and line; fewer than two classes.
     """
-    splits = {}
+    values, is_classes = script.label_values(), task == "classification"
+    if is_classes and script.label_range is not None:
+        raise InputError("--label_range: goes with ratings; classes have no range")
+    if is_classes and values is not None and sorted(values.values()) != list(range(len(values))):
+        raise InputError(
+            f"--label_map {' '.join(script.label_map)}: the numbers of {len(values)} classes are 0 to "
+            f"{len(values) - 1}, each once"
+        )
+    rows: dict[str, _Rows] = {}
+    dropped: dict[str, dict[str, int]] = {}
+    label_names: list[str] | None = None
+    for split, table in _tables(script):
+        class_names = table.class_names.get(script.label_column)
+        read_label = partial(_rating, values=values, class_names=class_names, limits=script.label_range)
+        if is_classes:
+            known = sorted(set(rows["train"].labels), key=label_names.index) if rows else None
+            read_label = partial(_class_name, values=values, class_names=class_names, known=known)
+        rows[split], lost = _usable(table, script, read_label)
+        if lost:
+            dropped[split] = dict(lost)
+        if is_classes and split == "train":
+            given = sorted(values, key=values.get) if values is not None else class_names
+            label_names = given or _sorted_names(rows[split].labels)
+            if len(set(rows[split].labels)) < 2:
+                raise InputError(
+                    f"{table.name}: all labels in column `{script.label_column}` are `{rows[split].labels[0]}`; "
+                    "at least two classes are needed"
+                )
+    return Splits({split: _dataset(part, label_names) for split, part in rows.items()}, label_names, dropped)
+
+
+def _tables(script: RegressionScriptArguments) -> Iterator[tuple[str, Table]]:
     for split in ("train", "validation", "test"):
         if script.dataset_name is not None:
-            if split == "validation" and not _has_split(script, split):
-                continue
-            table = read_table(script.dataset_name, script.dataset_config, split)
-        else:
-            file = getattr(script, f"{split}_file")
-            if file is None:
-                continue
-            table = read_table(file)
-        splits[split] = rated_texts(table, script.text_column, script.label_column, script.label_values())
-    return splits
-
-
-def rated_texts(
-    table: Table, text_column: str, label_column: str, label_values: Mapping[str, float] | None = None
-) -> Dataset:
-    """`table` as a dataset of `id` (its own column of that name, else the data row), `text` and `label`."""
-    table.require_rows()
-    texts = texts_of(table.column(text_column), table.where)
-    labels = [
-        _number(value, f"{table.where(row)}: the label", label_values)
-        for row, value in enumerate(table.column(label_column))
-    ]
-    ids = table.columns.get("id", range(1, len(table) + 1))
-    return Dataset.from_dict({"id": [str(name) for name in ids], "text": texts, "label": labels})
-
-
-def _number(value: object, what: str, label_values: Mapping[str, float] | None) -> float:
-    if value is None:
-        raise InputError(f"{what} is null; a number is needed")
-    if label_values is not None:
-        if str(value) not in label_values:
-            raise InputError(f"{what} is {value!r}; --label_map has {', '.join(label_values)}")
-        return label_values[str(value)]
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{what} is {value!r}; a number is needed (--label_map gives numbers to names)") from None
-    if not math.isfinite(number):
-        raise InputError(f"{what} is {value!r}; a finite number is needed")
-    return number
+            optional = split == "validation" or (split == "test" and script.folds)
+            if not optional or _has_split(script, split):
+                table = read_table(script.dataset_name, script.dataset_config, split)
+                yield split, replace(table, name=f"{table.name}, split {split}")
+        elif (file := getattr(script, f"{split}_file")) is not None:
+            yield split, read_table(file)
 
 
 def _has_split(script: RegressionScriptArguments, split: str) -> bool:
     from datasets import get_dataset_split_names
 
     return split in get_dataset_split_names(script.dataset_name, script.dataset_config)
+
+
+def _usable(
+    table: Table, script: RegressionScriptArguments, read_label: Callable[[Any], Any]
+) -> tuple[_Rows, Counter[str]]:
+    """The rows of `table` that can be used, and how many cannot by reason, which is an error if it shall be one."""
+    table.require_rows()
+    rows, lost = _Rows([], [], []), Counter()
+    first: dict[str, tuple[int, Any]] = {}  # row and label by text
+    ids = table.columns.get("id") or [None] * len(table)
+    columns = zip(ids, table.column(script.text_column), table.column(script.label_column), strict=True)
+    for row, (id, text, label) in enumerate(columns):
+        try:
+            text, label = _text(text, script.clean), read_label(label)
+            earlier, before = first.setdefault(text, (row, label))
+            if before != label:
+                raise _BadRow(
+                    "another label for the same text",
+                    f"the text stands in {table.row(earlier)} with label {before}, here with {label}",
+                )
+        except _BadRow as bad:
+            if script.on_bad_row == "error":
+                raise InputError(f"{table.where(row)}: {bad}") from None
+            lost[bad.reason] += 1
+        else:
+            rows.ids.append(str(row + 1 if id is None else id))
+            rows.texts.append(text)
+            rows.labels.append(label)
+    if not rows.ids:
+        counts = ", ".join(f"{reason}: {count:,}" for reason, count in lost.items())
+        raise InputError(f"{table.name}: every row was dropped ({counts}); at least one good row is needed")
+    return rows, lost
+
+
+def _text(value: object, clean: bool) -> str:
+    if value is None:
+        raise _BadRow("text is null", "the text is null; a text is needed")
+    if not isinstance(value, str):
+        raise _BadRow("text is not a string", f"the text is {value!r}; a text is needed")
+    text = clean_text(value) if clean else value
+    if not text.strip():
+        raise _BadRow("text is empty", f"the text is empty{' after cleaning' if value.strip() else ''}")
+    return text
+
+
+def _rating(
+    value: Any, values: Mapping[str, float] | None, class_names: Sequence[str] | None, limits: Sequence[float] | None
+) -> float:
+    if value is None:
+        raise _BadRow("label is null", "the label is null; a number is needed")
+    number = _number(value) if values is None else values[_mapped_name(value, values, class_names)]
+    if limits is not None and not limits[0] <= number <= limits[1]:
+        raise _BadRow("label out of range", f"the label is {number}; --label_range allows {limits[0]} to {limits[1]}")
+    return number
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise _BadRow(
+            "label is not a number",
+            f"the label is {value!r}; a number is needed (--label_map gives numbers to names)",
+        ) from None
+    except OverflowError:  # an integer of more than 308 digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise _BadRow("label is not finite", f"the label is {value!r}; a finite number is needed")
+    return number
+
+
+def _mapped_name(value: Any, values: Mapping[str, float], class_names: Sequence[str] | None) -> str:
+    """The name in `--label_map` of `value`, or of the class whose number in a `ClassLabel` column it is."""
+    for name in (str(value), _class_label(value, class_names)):
+        if name in values:
+            return name
+    raise _BadRow("label not in --label_map", f"the label is {value!r}; --label_map has {', '.join(values)}")
+
+
+def _class_label(value: Any, class_names: Sequence[str] | None) -> str | None:
+    return class_names[value] if class_names and isinstance(value, int) and 0 <= value < len(class_names) else None
+
+
+def _class_name(
+    value: Any,
+    values: Mapping[str, float] | None,
+    class_names: Sequence[str] | None,
+    known: Sequence[str] | None,
+) -> str:
+    # `datasets` writes -1 where a ClassLabel is unknown, as SNLI does
+    if value is None or (isinstance(value, str) and not value.strip()) or (class_names and value == -1):
+        raise _BadRow("label is null", "the label is null; the name of a class is needed")
+    if values is not None:
+        name = _mapped_name(value, values, class_names)
+    elif class_names:
+        name = _class_label(value, class_names)
+    elif isinstance(value, float):  # integers come as floats from columns with nulls
+        name = str(int(value)) if value.is_integer() else str(value) if math.isfinite(value) else None
+    else:
+        name = str(value).strip() if isinstance(value, (str, int)) else None
+    if name is None:
+        raise _BadRow("label is not a class", f"the label is {value!r}; the name of a class is needed")
+    if known is not None and name not in known:
+        raise _BadRow(
+            "label not in the training split", f"the label is {value!r}; the training split has {', '.join(known)}"
+        )
+    return name
+
+
+def _sorted_names(labels: Sequence[str]) -> list[str]:
+    names = sorted(set(labels))
+    try:
+        numbers = {name: float(name) for name in names}
+    except ValueError:
+        return names
+    return sorted(names, key=numbers.get) if all(map(math.isfinite, numbers.values())) else names
+
+
+def _dataset(rows: _Rows, label_names: Sequence[str] | None) -> Dataset:
+    labels, kind = rows.labels, Value("float64")
+    if label_names is not None:
+        numbers = {name: number for number, name in enumerate(label_names)}
+        labels, kind = [numbers[name] for name in labels], Value("int64")
+    features = Features({"id": Value("string"), "text": Value("string"), "label": kind})
+    return Dataset.from_dict({"id": rows.ids, "text": rows.texts, "label": labels}, features=features)

@@ -1,95 +1,143 @@
-"""One training per seed in one launch: a launch costs seconds, a training on a few hundred texts hardly more."""
+"""Stage 4 as a whole: one training per fold and seed in one launch, and what they say together.
+
+A launch costs seconds, a training on a few hundred texts hardly more.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
 import shutil
-import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy
 from datasets import Dataset
 
+from hf_xling.adapters import LoraArguments
+from hf_xling.console import note
+from hf_xling.errors import InputError
 from hf_xling.pretrained import check_checkpoint
-from hf_xling.regression.config import (
-    COMMAND,
-    RegressionConfig,
+from hf_xling.regression.arguments import (
+    Part,
     RegressionScriptArguments,
+    identity_of,
+    parts_of,
     run_identity,
-    seed_folders,
 )
-from hf_xling.regression.data import load_splits
-from hf_xling.regression.metrics import METRICS
-from hf_xling.regression.predictions import write_predictions
+from hf_xling.regression.config import COMMAND, RegressionConfig
+from hf_xling.regression.data import Splits, load_splits
+from hf_xling.regression.ensemble import RatingEnsemble, write_members
+from hf_xling.regression.folds import cross_validation, hold_out
+from hf_xling.regression.predictions import PREDICTIONS_FILE, write_predictions
+from hf_xling.regression.summary import RESULTS_FILE, TEST_SET_FILE, in_words, summarise
+from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
 from hf_xling.runs import claim, finish, last_checkpoint, write_json
 
-RESULTS_FILE = "all_results.json"
 
+def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: LoraArguments) -> str | None:
+    """Train and test once a fold and seed; return the closing lines (None on the other processes of a launch).
 
-def train_seeds(script: RegressionScriptArguments, args: RegressionConfig) -> str | None:
-    """Train and test once a seed; return the closing lines (None on the other processes of a launch).
-
-    With `--seeds` each training has a folder `seed-N`, without the checkpoints that it could have been resumed from,
-    and the parent folder holds the means; with one `--seed` the output folder is that of the training itself. Seeds
-    that are finished are not trained again.
+    With `--seeds` or `--folds` each training has a folder of its own (`arguments.parts_of`), without the checkpoints
+    that it could have been resumed from, and the output folder holds what `summary.summarise` says of all, and is a
+    `RatingEnsemble`. What is finished is not trained again.
     """
-    splits = load_splits(script)
+    splits = load_splits(script, args.task)
     check_checkpoint(script.model_name_or_path, script.model_revision)
-    identity, folders, parent = run_identity(script, args), seed_folders(script, args), Path(args.output_dir)
-    if script.seeds:
+    identity, parts, parent = run_identity(script, args, lora), parts_of(script, args), Path(args.output_dir)
+    many = parts[0].folder != parent
+    if many and args.push_to_hub and args.task == "classification":
+        raise InputError("--push_to_hub: goes with one training of classes; there is no ensemble of them")
+    if many:
         claim(parent, COMMAND, identity)
+    rows = dict(enumerate(cross_validation(splits.datasets["train"], script.folds), 1)) if script.folds else {}
     trained = False
-    for seed, folder in folders.items():
-        if claim(folder, COMMAND, {**identity, "seed": seed}):
+    for part in parts:
+        if claim(part.folder, COMMAND, identity_of(part, identity)):
             continue
         trained = True
-        _train(script, _args_for(args, folder, seed), splits)
+        if many and args.should_save:
+            note(f"{part.name}:")
+        _train(script, _args_for(args, part, many), lora, splits, rows.get(part.fold))
         if args.should_save:
-            finish(folder)
-            for checkpoint in folder.glob("checkpoint-*") if script.seeds else ():
+            finish(part.folder)
+            for checkpoint in part.folder.glob("checkpoint-*") if many else ():
                 shutil.rmtree(checkpoint)
     if not args.should_save:
         return None
-    results = {seed: json.loads((folder / RESULTS_FILE).read_text("utf-8")) for seed, folder in folders.items()}
-    if script.seeds:
-        write_json(parent / RESULTS_FILE, _summary(results))
+    results = {part: json.loads((part.folder / RESULTS_FILE).read_text("utf-8")) for part in parts}
+    lines = [f"{part.name}: {in_words(result)} → {part.folder}" for part, result in results.items()]
+    if many:
+        if args.task == "regression":
+            write_members(parent, [part.folder for part in parts])
+        summary = summarise(results, splits, parent)
+        write_json(parent / RESULTS_FILE, summary)
         finish(parent)
-    lines = [f"seed {seed}: {_in_words(result)} → {folders[seed]}" for seed, result in results.items()]
-    return "\n".join(lines if trained else [f"{parent}: this run is already finished", *lines])
+        lines.append(f"together: {in_words(summary)} → {parent}")
+        if trained and args.push_to_hub:
+            repo_id = args.hub_model_id or parent.resolve().name
+            url = RatingEnsemble.from_pretrained(parent).push_to_hub(repo_id, private=args.hub_private_repo)
+            lines.append(f"ensemble: {url}")
+    dropped = [
+        f"{split}: {count:,} rows dropped ({reason})"
+        for split, reasons in splits.dropped.items()
+        for reason, count in reasons.items()
+    ]
+    return "\n".join([*dropped, *(() if trained else [f"{parent}: this run is already finished"]), *lines])
 
 
-def _args_for(args: RegressionConfig, folder: Path, seed: int) -> RegressionConfig:
+def _args_for(args: RegressionConfig, part: Part, many: bool) -> RegressionConfig:
     args = copy.copy(args)
-    args.output_dir, args.seed = str(folder), seed
+    args.output_dir, args.seed = str(part.folder), part.seed
+    args.push_to_hub = args.push_to_hub and not many  # of many it is their ensemble that is pushed
     return args
 
 
-def _train(script: RegressionScriptArguments, args: RegressionConfig, splits: Mapping[str, Dataset]) -> None:
-    """Train and test with one seed, and write the model, its results and its predictions to `args.output_dir`."""
+def _train(
+    script: RegressionScriptArguments,
+    args: RegressionConfig,
+    lora: LoraArguments,
+    splits: Splits,
+    fold: tuple[Dataset, Dataset] | None,
+) -> None:
+    """Train and test once, and write the model, its results and its predictions to `args.output_dir`."""
     started, clock = datetime.now(UTC), time.monotonic()
+    datasets = dict(splits.datasets)
+    test_set = datasets.get("test")
+    if fold is not None:
+        datasets["train"], datasets["test"] = fold
+    if "validation" not in datasets and script.validation_share:
+        datasets["train"], datasets["validation"] = hold_out(datasets["train"], script.validation_share)
     trainer = RegressionTrainer(
         script.model_name_or_path,
         args,
-        splits["train"],
-        splits.get("validation"),
+        datasets["train"],
+        datasets.get("validation"),
+        peft_config=lora.config("SEQ_CLS"),
+        label_names=splits.label_names,
         model_revision=script.model_revision,
     )
+    cut = trainer.train_dataset.cut
+    if trainer.is_world_process_zero():
+        note(trainer.loading)
+        if cut.long_documents and not cut.is_noteworthy:  # the trainer itself warns of more
+            note(cut.in_words(trainer.cutter.max_length))
     trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
     trainer.save_model()
     trainer.save_state()
     trainer.create_model_card()
-    results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in splits.items()}
+    results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
-    if "test" in splits:
-        prediction = trainer.predict(splits["test"])
-        results |= {f"test_{name}": prediction.metrics[f"test_{name}"] for name in METRICS}
-        if args.should_save:
-            write_predictions(args.output_dir, splits["test"], prediction.predictions.squeeze(-1).tolist())
+    results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
+    if "test" in datasets:
+        scores = _test(trainer, datasets["test"], PREDICTIONS_FILE)
+        results |= {f"test_{name}": value for name, value in scores.items()}
+    if fold is not None and test_set is not None:
+        _test(trainer, test_set, TEST_SET_FILE)
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
     if args.should_save:
         write_json(Path(args.output_dir) / RESULTS_FILE, results)
@@ -97,18 +145,19 @@ def _train(script: RegressionScriptArguments, args: RegressionConfig, splits: Ma
         trainer.push_to_hub()
 
 
-def _summary(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over the seeds, and the sample standard deviations of two seeds and more."""
-    summary: dict[str, Any] = {"seeds": list(results)}
-    for name in (f"test_{metric}" for metric in METRICS):
-        values = [row[name] for row in results.values() if row.get(name) is not None]
-        if values:
-            summary[name] = statistics.fmean(values)
-            summary[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
-    return summary
-
-
-def _in_words(results: Mapping[str, Any]) -> str:
-    if "test_mse" not in results:
-        return f"trained on {results['n_train']:,} texts; no test set"
-    return f"test MSE {results['test_mse']:.4f}, MAE {results['test_mae']:.4f} on {results['n_test']:,} texts"
+def _test(trainer: RegressionTrainer, dataset: Dataset, file: str) -> dict[str, Any]:
+    """The metrics of `dataset`, and those of saying the same of every text; its predictions are written to `file`."""
+    logits, labels, _ = trainer.predict(dataset)
+    predictions: Sequence[Any] = trainer.task.predictions(logits).tolist()
+    scores = trainer.task.compute_metrics(logits, labels)
+    known = numpy.asarray(trainer.train_dataset.labels)
+    if isinstance(trainer.task, ClassTask):
+        names = trainer.task.names
+        scores["majority_accuracy"] = float((numpy.asarray(labels) == numpy.bincount(known).argmax()).mean())
+        dataset = dataset.remove_columns("label").add_column("label", [names[label] for label in dataset["label"]])
+        predictions = [names[number] for number in predictions]
+    else:
+        scores["constant_mse"] = float(((numpy.asarray(labels) - known.mean()) ** 2).mean())
+    if trainer.is_world_process_zero():
+        write_predictions(Path(trainer.args.output_dir) / file, dataset, predictions)
+    return scores

@@ -1,54 +1,73 @@
-"""`RegressionTrainer`: transformers' Trainer over a plain one-label checkpoint, with an exact mean squared error."""
+"""`RegressionTrainer`: transformers' Trainer over a plain classification checkpoint, with an exact loss by document."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import (
-    AutoModelForSequenceClassification,
-    EvalPrediction,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Trainer,
-)
+from transformers import EarlyStoppingCallback, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import TrainOutput
 
+from hf_xling.adapters import adapted
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.cards import model_card
-from hf_xling.pretrained import check_tokenizer, load_pretrained, load_tokenizer, token_positions
+from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
-from hf_xling.regression.metrics import load_rating_metric
-from hf_xling.runs import write_text
+from hf_xling.regression.documents import DocumentTable
+from hf_xling.regression.head import (
+    SETTINGS,
+    SETTINGS_FILE,
+    adapter_settings,
+    adapter_with_head,
+    check_model,
+    load_model,
+    max_length,
+)
+from hf_xling.regression.long_text import Cutter
+from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
+from hf_xling.regression.tasks import ClassTask, RatingTask, Task
+from hf_xling.runs import write_json, write_text
+from hf_xling.stopping import end_where_stopped
+
+logger = logging.getLogger(__name__)
 
 
 class RegressionTrainer(Trainer):
-    """Fine-tunes a one-label `AutoModelForSequenceClassification` by mean squared error in the task's own units.
+    """Fine-tunes a plain `AutoModelForSequenceClassification`: one label by mean squared error, or classes.
 
-    Every checkpoint is plain: `pipeline("text-classification", dir, function_to_apply="none")` gives the rating. The
-    bias of a new head starts at the mean of the training labels, so that training starts from the constant prediction.
-    The loss of a step is the mean over all of its texts, however they are split into accumulation steps and processes
-    (stock Trainer multiplies it by their number).
+    Every checkpoint answers `pipeline("text-classification", dir, function_to_apply="none")` in the ratings' own units:
+    a new head starts there (`head.load_model`), and the loss alone is divided by the labels' variance. What is logged
+    as loss is the mean squared error. The loss of a step is the mean over all of its documents, however they are split
+    into windows, passes, accumulation steps and processes (stock Trainer multiplies it by the number of the last two).
 
     Args:
         model: a checkpoint folder or Hub id of an encoder or a rating model, or a `PreTrainedModel` with one label.
         args: the configuration.
-        train_dataset: with the columns `text` and `label` (float).
+        train_dataset: with the columns `text` and `label`: a float, or of classes an integer from 0.
         eval_dataset: likewise; chooses the best checkpoint. Without it there is none to choose, and the last one stays.
         processing_class: the tokenizer; by default the one beside the model.
+        peft_config: trains an adapter of this kind, and the head, in place of all weights.
+        label_names: of the classes, in the order of their numbers; by default the numbers themselves.
         model_revision: of a model on the Hub.
         kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
 
+    Attributes:
+        loading: a line that says what of the checkpoint was loaded, newly made and dropped.
+
     Raises:
-        InputError: a model that cannot be loaded, has more than one label, or is not the tokenizer's, or a dataset
-            without its columns.
+        InputError: a model that cannot be loaded, has other labels or no bias in its output layer, or is not the
+            tokenizer's; a dataset without its columns or rows.
     """
 
-    # compute_loss divides by the number of texts of the whole step, so Trainer must not divide again.
+    # compute_loss divides by the number of documents of the whole step, so Trainer must not divide again.
     loss_is_scaled_for_ga = True
 
     def __init__(
@@ -58,43 +77,59 @@ class RegressionTrainer(Trainer):
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
+        peft_config: Any = None,
+        label_names: list[str] | None = None,
         model_revision: str | None = None,
         **kwargs: Any,
     ):
-        for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
-            missing = {"text", "label"} - set(dataset.column_names if dataset is not None else ("text", "label"))
-            if missing:
-                raise InputError(f"{name}: has no column `{missing.pop()}`; its columns are {dataset.column_names}")
         name = model if isinstance(model, str) else model.name_or_path
-        if isinstance(model, str):
-            labels = train_dataset["label"] if train_dataset is not None else []
-            model = load_regressor(model, labels, args.seed, model_revision)
-        if model.config.num_labels != 1:
-            raise InputError(f"--model_name_or_path {name}: has {model.config.num_labels} labels; a rating has one")
-        processing_class = processing_class or load_tokenizer(name, model_revision)
-        check_tokenizer(processing_class, model, name)
         if eval_dataset is None and args.eval_strategy != "no":
             args.eval_strategy, args.load_best_model_at_end = "no", False
-        self.base = name
-        length = max_length(model, processing_class, args.max_length)
-        processing_class.model_max_length = length  # so that a plain pipeline cuts texts where training did
+        if args.early_stopping_patience is not None and not args.load_best_model_at_end:
+            raise InputError("--early_stopping_patience: needs a validation set, evaluated and saved at the same steps")
+        tokenizer = processing_class or load_tokenizer(name, model_revision)
+        self.task, self.base, self.loading = _task(args, train_dataset, label_names, model), name, ""
+        new: set[str] = set()
+        if isinstance(model, str):
+            model, self.loading, new = load_model(name, self.task, args.seed, model_revision)
+        check_trainable(model, name)
+        check_model(model, self.task, name)
+        check_tokenizer(tokenizer, model, name)
+        length = max_length(model, tokenizer, args.max_length)
+        tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
+        self.cutter = Cutter(tokenizer, length, args.long_text)
+        setattr(model.config, SETTINGS, {"long_text": args.long_text, "max_length": length})
+        if peft_config is not None:
+            model = adapted(model, adapter_with_head(peft_config, model, new), name, model_revision)
         super().__init__(
             model=model,
             args=args,
-            data_collator=RegressionCollator(processing_class, length),
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
-            processing_class=processing_class,
-            compute_metrics=compute_metrics,
+            data_collator=RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype),
+            train_dataset=self._documents(train_dataset, "train_dataset"),
+            eval_dataset=self._documents(eval_dataset, "eval_dataset"),
+            processing_class=tokenizer,
+            compute_metrics=self._metrics,
             **kwargs,
         )
-        # Makes Trainer count the texts of a step even where the model's forward takes no loss arguments.
+        # Makes Trainer count the documents of a step even where the model's forward takes no loss arguments.
         self.model_accepts_loss_kwargs = True
+        self._last_loss, self._last_step = torch.zeros(()), 0
+        if args.early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+        if self.train_dataset is not None and self.train_dataset.cut.is_noteworthy and self.is_world_process_zero():
+            logger.warning(
+                "%s; --long_text windows reads all of them", self.train_dataset.cut.in_words(self.cutter.max_length)
+            )
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Trainer's; a training that had stopped early when it was interrupted does not go on."""
+        ended = end_where_stopped(self, resume_from_checkpoint, self.args.early_stopping_patience)
+        return ended or super().train(resume_from_checkpoint, *args, **kwargs)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
     ) -> tuple[list, Tensor | int | None]:
-        """The batches of one optimiser step, and how many texts they hold over all processes.
+        """The batches of one optimiser step, and how many documents they hold over all processes.
 
         Trainer's own count leaves out labels that equal -100, which is a rating like any other.
         """
@@ -104,99 +139,161 @@ class RegressionTrainer(Trainer):
         count = torch.tensor([sum(len(batch["labels"]) for batch in batches)], device=device)
         return batches, self.accelerator.gather(count).sum()
 
+    def training_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
+        """Trainer's, pass by pass: the graph of one pass is in memory at a time. Returns the loss as it is logged."""
+        chunks, total = inputs["chunks"], torch.zeros((), device=self.args.device)
+        for number, chunk in enumerate(chunks):
+            last = number + 1 == len(chunks)  # whose backward pass lets the processes exchange gradients
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                total += super().training_step(model, {**inputs, "chunks": [chunk]}, num_items_in_batch)
+        self._last_loss, self._last_step = total, self.state.global_step + 1
+        if total.device.type == "cpu":
+            self._check_loss()  # elsewhere this would wait for the device at each step
+        return total * self.task.logged_scale
+
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, Tensor],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """The squared errors of this batch, summed and divided by the texts of the whole step (in fp32)."""
-        labels = inputs["labels"].float()
-        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
-        squared_errors = (outputs.logits.squeeze(-1).float() - labels).square()
-        if model.training and num_items_in_batch is not None:
-            # DDP averages the gradients of its processes; their sum is wanted.
-            loss = squared_errors.sum() / num_items_in_batch * self.accelerator.num_processes
+        """The losses of all parts of `inputs`, each with its weight, divided by the documents of the whole step."""
+        losses, outputs = [], []
+        for chunk in inputs["chunks"]:
+            outputs.append(_logits(model, chunk))
+            losses.append((self.task.losses(outputs[-1], chunk["labels"]) * chunk["weights"]).sum())
+        loss = torch.stack(losses).sum()
+        if num_items_in_batch is None:
+            loss = loss / len(inputs["labels"])
         else:
-            loss = squared_errors.mean()
-        if model.training and not torch.isfinite(loss):
-            raise XlingError(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1}; a lower --learning_rate may help"
-            )
+            # DDP averages the gradients of its processes; their sum is wanted.
+            loss = loss / num_items_in_batch * self.accelerator.num_processes
         return (loss, outputs) if return_outputs else loss
+
+    def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
+        """Documents' mean loss as it is logged, their logits (B, labels), which are means over parts; labels."""
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            logits = document_logits(model, inputs["chunks"], len(inputs["labels"]))
+        loss = self.task.losses(logits, inputs["labels"]).mean() * self.task.logged_scale
+        return loss, logits, inputs["labels"]
+
+    def get_eval_dataloader(self, eval_dataset: Dataset | DocumentTable | None = None) -> Any:
+        """Trainer's, for a dataset of texts as well."""
+        return super().get_eval_dataloader(self._documents(eval_dataset, "eval_dataset"))
+
+    def get_test_dataloader(self, test_dataset: Dataset | DocumentTable) -> Any:
+        """Trainer's, for a dataset of texts as well."""
+        return super().get_test_dataloader(self._documents(test_dataset, "test_dataset"))
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Trainer's, with learning rates by part of the model (`optimisation.parameter_groups`)."""
+        if self.optimizer is None and self.optimizer_cls_and_kwargs is None:
+            optimizer, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            if "params" not in options:
+                groups = parameter_groups(
+                    self.model,
+                    set(self.get_decay_parameter_names(self.model)),
+                    learning_rate=self.args.learning_rate,
+                    weight_decay=self.args.weight_decay,
+                    layer_lr_decay=self.args.layer_lr_decay,
+                    head_scale=head_scale(self.task, self.args.optim),
+                )
+                options = {**options, "params": groups}
+            self.optimizer_cls_and_kwargs = optimizer, options
+        return super().create_optimizer(model)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
+        """Trainer's, with the body frozen for `freeze_body_steps`."""
+        made = self.lr_scheduler is None
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        if made and self.args.freeze_body_steps:
+            freeze_body(scheduler, optimizer or self.optimizer, self.args.freeze_body_steps)
+        return scheduler
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Trainer's, once the loss is known to be a number."""
+        if "loss" in logs:
+            self._check_loss()
+        super().log(logs, *args, **kwargs)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write `README.md`: what the model predicts, how to use it, and how it was trained."""
         if not self.is_world_process_zero():
             return
-        labels = self.train_dataset["label"]
+        labels = self.train_dataset.labels
         names = (
-            "learning_rate",
-            "per_device_train_batch_size",
-            "gradient_accumulation_steps",
-            "num_train_epochs",
-            "seed",
+            *("learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "num_train_epochs"),
+            *("layer_lr_decay", "freeze_body_steps", "long_text", "seed"),
         )
+        settings = {**{name: getattr(self.args, name) for name in names}, "max_length": self.cutter.max_length}
+        classes = self.task.names if isinstance(self.task, ClassTask) else None
         card = model_card(
             "regressor_card",
             self.base,
-            {**{name: getattr(self.args, name) for name in names}, "max_length": self.data_collator.max_length},
-            {"pipeline_tag": "text-classification", "tags": ["regression"]},
+            settings,
+            {"pipeline_tag": "text-classification", "tags": ["regression" if classes is None else "classification"]},
             rows=len(labels),
+            classes=classes,
             lowest=min(labels),
             highest=max(labels),
             mean=round(sum(labels) / len(labels), 3),
+            long_text=self.args.long_text,
+            adapter=self._is_adapter,
+            repo_id=self.args.hub_model_id,
         )
         write_text(Path(self.args.output_dir) / "README.md", card)
+
+    def _documents(self, dataset: Dataset | DocumentTable | None, name: str) -> DocumentTable | None:
+        return DocumentTable(dataset, self.cutter, name) if isinstance(dataset, Dataset) else dataset
+
+    def _metrics(self, prediction: EvalPrediction) -> dict[str, Any]:
+        return self.task.compute_metrics(numpy.asarray(prediction.predictions), numpy.asarray(prediction.label_ids))
+
+    def _check_loss(self) -> None:
+        if not torch.isfinite(self._last_loss):
+            raise XlingError(
+                f"the loss is {self._last_loss.item()} at step {self._last_step}; a lower --learning_rate may help"
+            )
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Trainer's own, less its pickle of the arguments: checkpoints hold safetensors and JSON only."""
         super()._save(output_dir, state_dict)
+        folder = Path(output_dir or self.args.output_dir)
         if self.args.should_save:
-            (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink(missing_ok=True)
+            (folder / "training_args.bin").unlink(missing_ok=True)
+            if self._is_adapter:
+                write_json(folder / SETTINGS_FILE, adapter_settings(self.accelerator.unwrap_model(self.model)))
+
+    @property
+    def _is_adapter(self) -> bool:
+        return hasattr(self.accelerator.unwrap_model(self.model), "peft_config")
 
 
-def load_regressor(name: str, labels: list[float], seed: int, revision: str | None = None) -> PreTrainedModel:
-    """Load a rating model, or an encoder with a new head whose bias is the mean of `labels`."""
-    torch.manual_seed(seed)  # the new head's weights; Trainer seeds only later
-    model, loading = load_pretrained(
-        AutoModelForSequenceClassification,
-        name,
-        revision,
-        num_labels=1,
-        problem_type="regression",
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-    )
-    for key, saved, wanted in loading["mismatched_keys"]:
-        if wanted[0] != 1:
-            raise InputError(f"--model_name_or_path {name}: {key} is {(*saved,)}, its config says {(*wanted,)}")
-        raise InputError(f"--model_name_or_path {name}: has {saved[0]} labels; a rating has one")
-    if labels:
-        output = [
-            module for module in model.modules() if isinstance(module, torch.nn.Linear) and module.out_features == 1
-        ]
-        new = {key.rsplit(".", 1)[0] for key in loading["missing_keys"]}
-        names = {module: path for path, module in model.named_modules()}
-        if output and names[output[-1]] in new and output[-1].bias is not None:
-            torch.nn.init.constant_(output[-1].bias, sum(labels) / len(labels))
-    return model
+def document_logits(model: torch.nn.Module, chunks: list[dict[str, Any]], documents: int) -> Tensor:
+    """(documents, labels) float32: the mean over the parts of each document, wherever they stand in `chunks`."""
+    total = None
+    for chunk in chunks:
+        logits = _logits(model, chunk).float() * chunk["weights"].unsqueeze(-1)
+        total = logits.new_zeros(documents, logits.shape[-1]) if total is None else total
+        total.index_add_(0, chunk["documents"], logits)
+    return total
 
 
-def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> int:
-    """The tokens that a text may have: `wanted`, or as many as the tokenizer and the model's positions allow.
-
-    Raises:
-        InputError: more are wanted than the model has positions for.
-    """
-    positions = token_positions(model) or tokenizer.model_max_length
-    if wanted is not None and wanted > positions:
-        raise InputError(f"--max_length {wanted}: the model has positions for {positions} tokens")
-    return wanted or min(tokenizer.model_max_length, positions)
+def _logits(model: torch.nn.Module, chunk: dict[str, Any]) -> Tensor:
+    return model(input_ids=chunk["input_ids"], attention_mask=chunk["attention_mask"]).logits
 
 
-def compute_metrics(prediction: EvalPrediction) -> dict[str, float | None]:
-    """`METRICS` of Trainer's predictions."""
-    logits, labels = prediction
-    return load_rating_metric().compute(predictions=logits.squeeze(-1), references=labels)
+def _task(
+    args: RegressionConfig, train_dataset: Dataset | None, names: list[str] | None, model: str | PreTrainedModel
+) -> Task:
+    """What is to be predicted: by the training set, or without one by the model."""
+    labels = list(train_dataset["label"]) if train_dataset is not None and "label" in train_dataset.column_names else []
+    if args.task == "regression":
+        return RatingTask.of(labels) if labels else RatingTask()
+    if names is None and not labels and not isinstance(model, str):
+        names = list(model.config.id2label.values())
+    return ClassTask(tuple(names or map(str, range(max(labels, default=0) + 1))))

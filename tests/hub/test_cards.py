@@ -85,7 +85,13 @@ def test_numbers_are_grouped_and_the_table_is_whole():
             )
             for pooling, mlp in (("cls", True), ("mean", False), ("first_last_mean", False))
         ),
-        ("regressor_card", {"rows": 10, "lowest": 1.0, "highest": 4.5, "mean": 2.5}),
+        (
+            "regressor_card",
+            {
+                **{"rows": 10, "lowest": 1.0, "highest": 4.5, "mean": 2.5},
+                **{"classes": None, "adapter": False, "long_text": "truncate"},
+            },
+        ),
     ],
 )
 def test_a_model_card_names_its_base_without_a_path_of_this_machine(template, facts, tmp_path):

@@ -5,11 +5,11 @@ import pytest
 import scipy.stats
 import sklearn.metrics
 
-from hf_xling.regression.metrics import METRICS, load_rating_metric
+from hf_xling.regression.metrics import METRICS, load_metric
 
 
 def compute(predictions, references):
-    return load_rating_metric().compute(predictions=predictions, references=references)
+    return load_metric("rating").compute(predictions=predictions, references=references)
 
 
 def test_equals_scikit_learn_and_scipy():

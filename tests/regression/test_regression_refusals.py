@@ -34,7 +34,7 @@ def test_a_classifier_of_several_labels_is_refused(bert_folder, rated, tmp_path)
 def test_a_tokenizer_bigger_than_the_model_is_refused(bert_folder, rated, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(bert_folder)
     tokenizer.add_tokens(["zebra"])
-    with pytest.raises(InputError, match=r"the tokenizer has \d+ tokens, .* only \d+"):
+    with pytest.raises(InputError, match=r"the tokenizer has tokens up to number \d+, .* only \d+"):
         RegressionTrainer(str(bert_folder), configure(tmp_path), rated, processing_class=tokenizer)
 
 
@@ -46,7 +46,7 @@ def test_long_texts_fit_the_positions(request, tmp_path, architecture):
     long = Dataset.from_dict({"text": ["the dog " * 40] * 4, "label": [1.0, 2.0, 3.0, 4.0]})
     trainer = RegressionTrainer(str(checkpoint), configure(tmp_path, max_steps=1), long, processing_class=tokenizer)
     trainer.train()
-    assert trainer.data_collator.max_length == 32
+    assert trainer.cutter.max_length == 32
     with pytest.raises(InputError, match="--max_length 33: the model has positions for 32 tokens"):
         RegressionTrainer(str(checkpoint), configure(tmp_path, max_length=33), long, processing_class=tokenizer)
 

@@ -44,7 +44,7 @@ def test_regression_writes_model_results_and_predictions(bert_folder, files, tmp
 
 def test_each_seed_has_a_folder_and_the_parent_their_means(bert_folder, files, tmp_path):
     closing = regression.main(regression_argv(bert_folder, files, tmp_path / "run", "--seeds", "1", "2"))
-    assert [line.split(":")[0] for line in closing.splitlines()] == ["seed 1", "seed 2"]
+    assert [line.split(":")[0] for line in closing.splitlines()] == ["seed 1", "seed 2", "together"]
     folders = [tmp_path / "run" / f"seed-{seed}" for seed in (1, 2)]
     results = [json.loads((folder / "all_results.json").read_text("utf-8")) for folder in folders]
     assert results[0]["test_mse"] != results[1]["test_mse"]

@@ -98,7 +98,12 @@ def without_dropout(checkpoint, folder):
 
 @pytest.mark.slow
 @pytest.mark.distributed
-def test_two_ranks_of_regression_equal_one_process_at_twice_the_batch(bert_folder, files, tmp_path):
+@pytest.mark.parametrize(
+    "more",
+    [(), ("--long_text", "windows", "--max_length", "5", "--token_budget", "16"), ("--task", "classification")],
+    ids=["plain", "windows in unlike numbers of passes", "classes"],
+)
+def test_two_ranks_of_regression_equal_one_process_at_twice_the_batch(bert_folder, files, tmp_path, more):
     checkpoint = without_dropout(bert_folder, tmp_path / "base")
     # SGD shows a wrong factor of the gradient, which Adam would hide. Clipping is off: it would hide it as well.
     common = ("--optim", "sgd", "--lr_scheduler_type", "constant", "--max_grad_norm", "0", "--learning_rate", "1e-2")
@@ -106,7 +111,7 @@ def test_two_ranks_of_regression_equal_one_process_at_twice_the_batch(bert_folde
 
     def argv(output, batch):
         size = ("--per_device_train_batch_size", str(batch), "--gradient_accumulation_steps", "2")
-        return regression_argv(checkpoint, files, tmp_path / output, *common, *size)
+        return regression_argv(checkpoint, files, tmp_path / output, *common, *size, *more)
 
     first, second = two_ranks(tmp_path, "regression", argv("two", 4))
     regression.main(argv("one", 8))
@@ -118,7 +123,8 @@ def test_two_ranks_of_regression_equal_one_process_at_twice_the_batch(bert_folde
         assert torch.equal(first[name], second[name]), name
         torch.testing.assert_close(first[name], tensor, rtol=0, atol=1e-5)
     results = [json.loads((tmp_path / run / "all_results.json").read_text("utf-8")) for run in ("one", "two")]
-    assert results[0]["test_mse"] == pytest.approx(results[1]["test_mse"], rel=1e-4)
+    measure = "test_accuracy" if "classification" in more else "test_mse"
+    assert results[0][measure] == pytest.approx(results[1][measure], rel=1e-4)
     assert len(read_predictions(tmp_path / "two")) == 12
 
 

@@ -1,4 +1,4 @@
-"""Metrics of ratings, as modules of `evaluate` that load offline: `evaluate.load(str(rating_metric_folder()))`."""
+"""Metrics of predictions, as modules of `evaluate` that load offline from the folders beside this file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-METRICS = ("mse", "rmse", "mae", "pearson", "spearman")
+METRICS = ("mse", "rmse", "mae", "pearson", "spearman")  # of `rating`
+CLASS_METRICS = ("accuracy", "macro_f1")  # of `classes`
 
 
 @cache
-def load_rating_metric() -> Any:
-    """The `evaluate` module of this folder that computes `METRICS`."""
+def load_metric(name: str) -> Any:
+    """The `evaluate` module `rating`, `classes` or `calibration`."""
     import evaluate
 
-    return evaluate.load(str(files(__package__) / "rating"), keep_in_memory=True)
+    return evaluate.load(str(files(__package__) / name), keep_in_memory=True)

@@ -1,0 +1,108 @@
+"""Ratings by a saved checkpoint, as its trainer gave them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import cached_file
+
+from hf_xling.errors import InputError
+from hf_xling.pretrained import load_pretrained, load_tokenizer
+from hf_xling.regression.collator import RegressionCollator
+from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, max_length
+from hf_xling.regression.long_text import Cutter
+from hf_xling.regression.trainer import document_logits
+
+TOKENS_PER_PASS = 8192
+OPTION = "--model"
+
+
+class Rater:
+    """A saved rating model or classifier, with its tokenizer and its way with long texts.
+
+    Args:
+        model: a sequence classifier, as `load` finds it.
+        tokenizer: of the model.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
+        self.model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        self.tokenizer = tokenizer
+        settings = getattr(model.config, SETTINGS, None) or {}
+        length = max_length(model, tokenizer, settings.get("max_length"))
+        self._cutter = Cutter(tokenizer, length, settings.get("long_text", "truncate"))
+        self._collate = RegressionCollator(tokenizer.pad_token_id or 0, TOKENS_PER_PASS)
+
+    @classmethod
+    def load(cls, name: str | Path, revision: str | None = None) -> Rater:
+        """The checkpoint in a folder or on the Hub, on the GPU if there is one.
+
+        An adapter is merged into its base model.
+
+        Raises:
+            InputError: there is no such checkpoint, or it has no head.
+        """
+        adapter = _adapter_settings(str(name), revision)
+        if adapter is not None:
+            return cls(_merged(str(name), revision, adapter), load_tokenizer(str(name), revision, OPTION))
+        model, loading = load_pretrained(
+            AutoModelForSequenceClassification, str(name), revision, OPTION, output_loading_info=True
+        )
+        if loading["missing_keys"]:
+            raise InputError(
+                f"{OPTION} {name}: is no rating model; it lacks {', '.join(sorted(loading['missing_keys'])[:3])}"
+            )
+        return cls(model, load_tokenizer(str(name), revision, OPTION))
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Of a classifier, in the order of its logits; None of a rating model."""
+        config = self.model.config
+        return None if config.num_labels == 1 else [config.id2label[number] for number in range(config.num_labels)]
+
+    @torch.inference_mode()
+    def logits(self, texts: Sequence[str]) -> numpy.ndarray:
+        """(n, labels) float32: of each text the mean over its parts. Passes hold texts of similar lengths."""
+        if not len(texts):
+            return numpy.zeros((0, self.model.config.num_labels), dtype=numpy.float32)
+        batch = self._collate([{"parts": parts, "label": 0.0} for parts, _ in self._cutter(texts)])
+        device = self.model.device
+        chunks = [{name: value.to(device) for name, value in chunk.items()} for chunk in batch["chunks"]]
+        return document_logits(self.model, chunks, len(texts)).cpu().numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Write it as a plain checkpoint."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def _adapter_settings(name: str, revision: str | None) -> dict[str, Any] | None:
+    """What stands beside an adapter (`head.SETTINGS_FILE`); None for a whole checkpoint, or where there is nothing."""
+    try:
+        path = cached_file(name, SETTINGS_FILE, revision=revision or "main")
+    except OSError:
+        return None
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _merged(name: str, revision: str | None, settings: dict[str, Any]) -> PreTrainedModel:
+    from peft import PeftConfig, PeftModel
+
+    peft_config = PeftConfig.from_pretrained(name, revision=revision)
+    settings["id2label"] = {int(number): label for number, label in settings["id2label"].items()}
+    base = load_pretrained(
+        AutoModelForSequenceClassification,
+        peft_config.base_model_name_or_path,
+        peft_config.revision,
+        OPTION,
+        num_labels=len(settings["id2label"]),
+    )
+    for field, value in settings.items():
+        setattr(base.config, field, value)
+    return PeftModel.from_pretrained(base, name, revision=revision).merge_and_unload()
