@@ -20,7 +20,7 @@ from side_by_side import Cell, Trainings, cell_table, measured, steps
 PACKAGES = ("torch", "transformers")
 TEXTS = [str(HERE.parents[1] / "shared/data/snli" / f"snli_test.{side}") for side in ("s1", "s2")]
 PEER = "Trainer"
-CLIENTS = {"hf_xling": ["ours"], PEER: ["stock"], f"{PEER}, grouped by length": ["grouped"]}
+CLIENTS = {"hf_xling": ["ours"], PEER: ["stock"]}
 # Size of the encoder, precision, batch, steps that are timed, rounds.
 ON_CPU = ["small:fp32:16:4:2", "base:fp32:16:2:1"]
 ON_GPU = [f"{size}:{precision}:16:30:1" for size in ("small", "base") for precision in ("fp32", "bf16")]
@@ -30,8 +30,7 @@ QUICK = ["tiny:fp32:4:1:1"]
 def same(trainings: Trainings, cell: Cell) -> list[dict[str, Any]]:
     """The loss of one batch without dropout: that all clients see the same documents."""
     one = Cell(cell.size, "fp32", 8, 1, 1)
-    clients = {name: client for name, client in CLIENTS.items() if client != ["grouped"]}
-    reports = {name: trainings.train(client, one, "--warm_up", "0", still=True) for name, client in clients.items()}
+    reports = {name: trainings.train(client, one, "--warm_up", "0", still=True) for name, client in CLIENTS.items()}
     return [{"client": name, "loss": report["loss"]} for name, report in reports.items()]
 
 

@@ -108,7 +108,7 @@ def test_quick_run_of_regression(tmp_path: Path, sentences_file: Path) -> None:
     ours, stock = results["same"]
     assert ours["loss"] == pytest.approx(stock["loss"], rel=1e-5) and ours["loss"] > 0.5
     (cell,) = results["steps"]
-    assert [row["client"] for row in cell["rows"]] == ["hf_xling", "Trainer", "Trainer, grouped by length"]
+    assert [row["client"] for row in cell["rows"]] == ["hf_xling", "Trainer"]
     assert [row["rows"] for row in results["predict"]] == [20, 200]
     assert "hf-xling predict" in tables
 
