@@ -10,11 +10,11 @@ from typing import Any
 
 import datasets
 
-import hf_xling
 from hf_xling import runs
+from hf_xling.corpora.cards import corpus_card, corpus_licensing, lineage_of, model_name
+from hf_xling.corpora.licences import check_publishable
 from hf_xling.corpora.sources import Generation, Sentences, read_generation, read_sentences
 from hf_xling.errors import InputError
-from hf_xling.hub.cards import render_card
 from hf_xling.recipes import RecipeParser
 
 PROVENANCE = ("task", "language", "model_id", "model_sha", "prompt_id")
@@ -77,7 +77,8 @@ class BuildConfig:
         default=None, metadata={"help": "licence identifier for the card, such as cc-by-sa-4.0"}
     )
     repo_id: str | None = field(
-        default=None, metadata={"help": "the name it will have on the Hub, for the card's example"}
+        default=None,
+        metadata={"help": "the name it will have on the Hub; a plain breach of a licence stops the build"},
     )
 
     _argument_group_name = "corpus"
@@ -135,12 +136,11 @@ class LedgerCorpus(datasets.GeneratorBasedBuilder):
             for group, text in enumerate(self.sentences.texts):
                 yield {"anchor": text, "group": group, **origin}
         for row, group in self._generated():
-            yield {"anchor": row["text"], "group": group, **{name: row[name] for name in PROVENANCE}}
+            yield {"anchor": row["text"], "group": group, **_provenance(row)}
 
     def _pairs(self) -> Iterator[dict[str, Any]]:
         for row, group in self._generated():
-            provenance = {name: row[name] for name in PROVENANCE}
-            yield {"anchor": row["root_text"], "positive": row["text"], "group": group, **provenance}
+            yield {"anchor": row["root_text"], "positive": row["text"], "group": group, **_provenance(row)}
 
     def _generated(self) -> Iterator[tuple[dict[str, Any], int]]:
         groups = {text: group for group, text in enumerate(self.sentences.texts)}
@@ -150,15 +150,23 @@ class LedgerCorpus(datasets.GeneratorBasedBuilder):
                     yield row, groups[row["root_text"]]
 
 
+def _provenance(row: dict[str, Any]) -> dict[str, Any]:
+    return {**{name: row[name] for name in PROVENANCE}, "model_id": model_name(row["model_id"])}
+
+
 def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
     """Build the corpus into `config.output_dir`; return the rows by config.
 
     Raises:
-        InputError: a source or run that cannot be used, a run that is missing, not wanted or over other sources, or an
-            output folder of another run.
+        InputError: a source or run that cannot be used, a run that is missing, not wanted or over other sources, an
+            output folder of another run, or a `repo_id` under which it cannot be published.
     """
     sentences = read_sentences(config.source, config.text_column, config.split)
     generations = _by_chain(spec, sentences, [read_generation(folder) for folder in config.generated])
+    lineage = lineage_of(generations)
+    chain = corpus_licensing(spec, config, lineage)
+    if config.repo_id is not None:
+        check_publishable(chain)
     source_hash = runs.content_hash(config.source)
     hashes = [runs.file_hash(Path(generation.folder) / "accepted") for generation in generations]
     # What was read makes the corpus, wherever it lies; a dataset on the Hub is known by its name only.
@@ -184,7 +192,9 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
             patterns[name] = _write_shards(dataset, output / name)
             rows[name], columns[name] = len(dataset), dataset.column_names
             del dataset
-    card = _card(spec, config, language, sentences, generations, rows, columns, patterns, source_hash)
+    card = corpus_card(
+        spec, config, language, sentences, generations, lineage, chain, rows, columns, patterns, source_hash
+    )
     runs.write_text(output / "README.md", card)
     runs.finish(output, rows=rows)
     return rows
@@ -234,49 +244,6 @@ def _write_shards(dataset: datasets.Dataset, folder: Path) -> str:
         for index in range(shards):
             (aside / f"{index:05d}.parquet").rename(aside / f"train-{index:05d}-of-{shards:05d}-{digest}.parquet")
     return f"{folder.name}/train-*-{digest}.parquet"
-
-
-def _card(
-    spec: CorpusSpec,
-    config: BuildConfig,
-    language: str,
-    sentences: Sentences,
-    generations: Sequence[Generation],
-    rows: dict[str, int],
-    columns: dict[str, list[str]],
-    patterns: dict[str, str],
-    source_hash: str | None,
-) -> str:
-    source_name = config.source_name or spec.source_name
-    languages = [language] if spec.with_source or generations else []
-    languages += [generation.manifest["language"] for generation in generations]
-    metadata = {
-        "pretty_name": spec.title.format(source=source_name),
-        "language": list(dict.fromkeys(languages)),
-        "license": config.license,
-        "task_categories": ["sentence-similarity"],
-        "tags": ["sentence-transformers", "simcse", *(["synthetic"] if generations else [])],
-        "configs": [
-            {"config_name": name, "data_files": [{"split": "train", "path": patterns[name]}], **default}
-            for name, default in zip(rows, ({"default": True}, {}), strict=False)
-        ],
-    }
-    facts = {
-        "title": spec.title.format(source=source_name),
-        "description": spec.description.format(source=source_name),
-        "repo_id": config.repo_id or f"org/{spec.name}",
-        "pairs": "pairs" in rows,
-        "configs": {name: {"rows": rows[name], "columns": columns[name]} for name in rows},
-        "source": Path(config.source).resolve().name if Path(config.source).exists() else config.source,
-        "source_hash": source_hash,
-        "source_rows": sentences.slots,
-        "dropped_empty": sentences.empty,
-        "sentences": len(sentences.texts),
-        "generations": [generation.manifest for generation in generations],
-        "license": config.license,
-        "version": hf_xling.__version__,
-    }
-    return render_card("dataset_card", metadata, facts)
 
 
 def main(spec: CorpusSpec, argv: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,13 @@ def code(value: Any) -> str:
     fence = "`" * (max(map(len, re.findall(r"`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""
     return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def counts_table(counts: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the same names and numbers as a Markdown table, aligned for a terminal."""
+    widths = {name: max(len(name), *(len(str(row[name])) for row in counts)) for name in counts[0]}
+    rows = [{name: name for name in widths}, {name: "-" * (width - 1) + ":" for name, width in widths.items()}, *counts]
+    return "\n".join("| " + " | ".join(f"{row[name]!s:>{widths[name]}}" for name in widths) + " |" for row in rows)
 
 
 def _load_template(name: str) -> str:

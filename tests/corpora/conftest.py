@@ -1,9 +1,12 @@
 import json
+import random
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from corpus_folders import PARAPHRASES, SOURCE, TRANSLATIONS
+from rated_files import build as build_rated
+from rated_files import reviews, write_csv
 
 from hf_xling.corpora.builders import BuildConfig, build
 from hf_xling.generation.config import GenerateConfig
@@ -44,3 +47,34 @@ def corpus(stage_1, tmp_path):
         return output
 
     return make
+
+
+@pytest.fixture
+def files(tmp_path):
+    """`files(train=rows, test=rows)` writes CSV files of (text, label) and returns the options that name them."""
+
+    def write(header=("text", "label"), **splits):
+        argv = []
+        for split, rows in splits.items():
+            argv += [f"--{split}_file", write_csv(tmp_path / f"{split}.csv", rows, header)]
+        return argv
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tamil(tmp_path_factory):
+    """480 and 121 reviews as the published files have them; 33 of the test rows stand in train, in other markup."""
+    folder = tmp_path_factory.mktemp("tamil")
+    texts, dice = reviews(480 + 88), random.Random(1)
+    train, test = texts[:480], texts[:33] + texts[480:]
+    ratings = {text: dice.randint(4, 18) / 4 for text in texts}
+    names = ("ReviewId", "ReviewInTamil", "Rating")
+    for split, part, line_break, ampersand in (
+        ("train", train, " <NEWLINE> ", "&amp;"),
+        ("test", test, "<br />", "&#38;"),
+    ):
+        marked = [(text.replace(" ", line_break, 1) + ampersand, ratings[text]) for text in part]
+        write_csv(folder / f"{split}.csv", [(f"{split}-{place}", *row) for place, row in enumerate(marked)], names)
+    argv = ("--train_file", folder / "train.csv", "--test_file", folder / "test.csv")
+    return *build_rated(folder / "tamil_movie_reviews", *argv), argv, texts, ratings

@@ -57,3 +57,13 @@ def copy_of(run: Path, folder: Path, change=lambda row: {}, **facts) -> Path:
     rows = [{**row, **change(row)} for row in table.to_pylist()]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=table.schema), part)
     return folder
+
+
+def rejected_rows(run: Path) -> list[dict]:
+    return pyarrow.parquet.read_table(run / "rejected").to_pylist()
+
+
+def write_rejected(run: Path, rows: list[dict]) -> None:
+    """Put `rows` in the place of the rejected rows of `run`."""
+    (part,) = (run / "rejected").iterdir()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=pyarrow.parquet.read_schema(part)), part)

@@ -1,19 +1,74 @@
+import html
 import json
+import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 from unittest.mock import ANY
 
+import datasets
 import pytest
-from corpus_folders import SCRIPTS, card, copy_of, load
+from corpus_folders import SCRIPTS, card, copy_of, load, rejected_rows, write_rejected
+from datasets.utils.metadata import MetadataConfigs, known_task_ids
+from huggingface_hub import DatasetCard, DatasetCardData
 
 from hf_xling.corpora.builders import main
+from hf_xling.errors import InputError
 from hf_xling.runs import file_hash
 
+RESOURCES = Path(datasets.__file__).parent / "utils" / "resources"
+FIELDS = {
+    *("pretty_name", "language", "multilinguality", "license", "license_name", "license_link", "annotations_creators"),
+    *("language_creators", "source_datasets", "size_categories", "task_categories", "tags", "configs"),
+}
 # Cards
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_front_matter_keeps_the_rules_of_the_hub_and_of_datasets(script, corpus):
+    chains = import_module(f"hf_xling.dataset_scripts.{script}").SPEC.chains
+    folder = corpus(script, *("-".join(chain) for chain in chains), repo_id="me/mine")
+    data = DatasetCard.load(folder / "README.md", ignore_metadata_errors=False).data
+    front = data.to_dict()
+    assert set(front) <= FIELDS and DatasetCardData(**front).to_dict() == front
+    for name in FIELDS - {"license", "license_name", "license_link", "pretty_name", "configs"}:
+        assert front[name] and all(isinstance(each, str) for each in front[name])
+    resources = {path.stem: json.loads(path.read_text("utf-8")) for path in RESOURCES.glob("*.json")}
+    assert set(front["annotations_creators"]) <= set(resources["creators"]["annotations"])
+    assert set(front["language_creators"]) <= set(resources["creators"]["language"])
+    assert set(front["multilinguality"]) <= set(resources["multilingualities"])
+    assert set(front["size_categories"]) <= set(resources["size_categories"])
+    assert set(front["language"]) <= set(resources["languages"])
+    assert set(front["task_categories"]) <= set(known_task_ids)
+    assert all(re.fullmatch(r"original|extended\|\w+|[\w.-]+/[\w.-]+", each) for each in front["source_datasets"])
+    configs = MetadataConfigs.from_dataset_card_data(data)
+    assert list(configs) == (["sentences", "pairs"] if chains else ["sentences"])
+    assert configs.get_default_config_name() == "sentences"
+    if front.get("license") == "other":
+        assert re.fullmatch(r"[a-z0-9.-]+", front["license_name"])
+        assert re.fullmatch(r"https://\S+", front["license_link"])
+    else:
+        assert front.get("license") == (None if script == "tamil_murasu" else "cc-by-sa-4.0")
+        assert "license_name" not in front and "license_link" not in front
+    made = ["machine-generated"] if chains else []
+    assert front["annotations_creators"] == (made or ["no-annotation"]) and ("synthetic" in front["tags"]) == bool(
+        chains
+    )
+    people, source = ("found", "original") if script == "tamil_murasu" else ("crowdsourced", "extended|snli")
+    assert front["language_creators"] == [people, *made] and front["source_datasets"] == [source]
+    assert front["multilinguality"] == ["translation" if "translate" in str(chains) else "monolingual"]
+    assert front["size_categories"] == ["n<1K"]
+
+
+def test_a_size_category_holds_its_rows(corpus, tmp_path):
+    for count, category in ((999, "n<1K"), (1000, "1K<n<10K"), (10_001, "10K<n<100K")):
+        (tmp_path / "source.txt").write_text("".join(f"sentence {row}\n" for row in range(count)))
+        front, _ = card(corpus("tamil_murasu", source=tmp_path / "source.txt", output=tmp_path / str(count)))
+        assert front["size_categories"] == [category]
 
 
 def test_the_front_matter_is_yaml_of_the_hub(corpus):
@@ -33,7 +88,7 @@ def test_the_front_matter_is_yaml_of_the_hub(corpus):
         },
         {"config_name": "pairs", "data_files": [{"split": "train", "path": ANY}]},
     ]
-    front, body = card(corpus("snli_sentences"))
+    front, body = card(corpus("snli_sentences", source_name="The News"))
     assert "license" not in front and "synthetic" not in front["tags"] and front["language"] == ["en"]
     assert "Nothing in this dataset was generated." in body and "Not stated" in body
 
@@ -67,9 +122,7 @@ def test_hostile_names_are_inert_in_the_card(corpus, stage_1, tmp_path):
     (run / "manifest.json").write_text(json.dumps(manifest))
     folder = corpus("snli_paraphrased", run, source_name=HOSTILE, license=HOSTILE)
     front, body = card(folder)
-    assert front["license"] == HOSTILE and set(front) == {
-        *("pretty_name", "language", "license", "task_categories", "tags", "configs")
-    }
+    assert front["license"] == HOSTILE and set(front) == FIELDS - {"license_name", "license_link"}
     assert HOSTILE in front["pretty_name"]
     outside_code = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", body, flags=re.S)
     assert "<script" not in outside_code and "](http" not in outside_code and "http:" not in outside_code
@@ -77,6 +130,127 @@ def test_hostile_names_are_inert_in_the_card(corpus, stage_1, tmp_path):
     (model_row,) = (line for line in body.splitlines() if line.startswith("| paraphrase"))
     assert model_row.count("|") == 8  # seven cells
     assert {row["model_id"] for row in load(folder, "pairs")} == {HOSTILE}
+
+
+# Where data and servers put what must not be published
+
+
+def test_rejected_rows_are_shown_cut_and_inert(corpus, stage_1, tmp_path):
+    def change(row):
+        return {"text": HOSTILE + "x" * 500, "source_text": HOSTILE + row["source_text"], "reason": "copy: of /etc/x"}
+
+    rejected = [{**row, **change(row)} for row in rejected_rows(stage_1 / "paraphrase")[:1] * 5]
+    run = copy_of(stage_1 / "paraphrase", tmp_path / "run", reasons={"copy": 5}, rejected=5)
+    for row, name in zip(rejected, "abcde", strict=True):
+        row["source_text"] += name
+    write_rejected(run, rejected)
+    _, body = card(corpus("snli_paraphrased", run))
+    lines = [line for line in body.splitlines() if line.startswith(("| copy |", "| copy | 5"))]
+    assert [line.split(" | ")[1] for line in lines] == ["5", "", ""]  # three of five
+    for line in lines:
+        assert line.count("|") == 5 and "&lt;script&gt;" in line and len(html.unescape(line)) < 400
+    assert "<script" not in body and "/etc/x" not in body and "x" * 200 not in body
+
+
+def test_each_reason_has_its_examples(corpus):
+    _, body = card(corpus("snli_paraphrased", "paraphrase"))
+    assert "| copy | 1 | An animal moves. | AN ANIMAL MOVES |" in body
+    assert "| no&#95;source&#95;text | 1 | &#40;none&#41; | &#40;nothing&#41; |" in body
+
+
+def test_a_card_shows_no_text_that_the_dataset_must_not_publish(corpus, caplog):
+    folder = corpus("snli_paraphrased", "paraphrase", source_name="IMDB")
+    front, body = card(folder)
+    assert "AN ANIMAL MOVES" not in body and "| copy | 1 | (not shown) | (not shown) |" in body
+    assert "Not to be published as it is" in body and "license" not in front
+    assert caplog.messages == []  # it is not published
+
+
+def test_a_path_on_the_server_is_no_name_of_a_model(corpus, stage_1, tmp_path):
+    place = "/data/hub/models--meta-llama--Meta-Llama-3-8B/snapshots/abc"
+    for index, (path, name) in enumerate([(place, "meta-llama/Meta-Llama-3-8B"), ("/srv/llama-3-8b/", "llama-3-8b")]):
+        run = copy_of(stage_1 / "paraphrase", tmp_path / f"run{index}", lambda row, path=path: {"model_id": path},
+                      model_id=path)  # fmt: skip
+        folder = corpus("snli_paraphrased", run, output=tmp_path / f"out{index}")
+        _, body = card(folder)
+        assert f"| {name} |" in body and "Built with Meta Llama 3" in body
+        assert "/data/hub" not in body and "/srv" not in body and "/snapshots" not in body
+        assert {row["model_id"] for row in load(folder, "pairs")} == {name}
+
+
+def test_a_token_does_not_reach_a_card(corpus, stage_1, tmp_path):
+    token = "hf_" + "aB3" * 11
+    manifest = json.loads((stage_1 / "paraphrase" / "manifest.json").read_text("utf-8"))
+    run = copy_of(stage_1 / "paraphrase", tmp_path / "run", prompt=manifest["prompt"] | {"system": f"Use {token} now"})
+    folder = corpus("snli_paraphrased", run, source_name=f"by {token}")
+    text = (folder / "README.md").read_text("utf-8")
+    assert token not in text and "Use hf_… now" in text
+
+
+# The chain of licences
+
+
+@pytest.fixture
+def flagship(stage_1, tmp_path):
+    """The runs of the corpus that the paper describes, as if its models had written them."""
+    tamil = {"model_id": "abhinand/tamil-llama-7b-instruct-v0.2"}
+    copy_of(stage_1 / "paraphrase", tmp_path / "paraphrase", model_id="meta-llama/Meta-Llama-3-8B-Instruct")
+    chained = copy_of(
+        stage_1 / "paraphrase-translate", tmp_path / "paraphrase-translate", **tamil, input="moved/accepted"
+    )
+    return copy_of(stage_1 / "translate", tmp_path / "translate", **tamil), chained
+
+
+def test_the_flagship_corpus_builds_as_it_is_named_and_warns(corpus, flagship, caplog):
+    with caplog.at_level(logging.WARNING, "hf_xling"):
+        folder = corpus("snli_tamil_paraphrased", *flagship, repo_id="org/snli-tamil-paraphrased")
+    front, body = card(folder)
+    shown = html.unescape(body)
+    assert front["license"] == "other" and front["license_name"] == "cc-by-sa-4.0-and-llama2-and-llama3"
+    assert front["license_link"] == "https://huggingface.co/datasets/org/snli-tamil-paraphrased#licences"
+    assert "\n## Licences\n" in body and "> Built with Meta Llama 3\n" in body and "It is not legal advice." in body
+    # Both generators, though the run of the paraphrases is not one of the corpus's own.
+    assert re.search(r"\| paraphrase \(to en\) \| meta-llama/Meta-Llama-3-8B-Instruct \| abc123 \|", shown)
+    assert re.search(r"\| paraphrase, then translate \(to ta\) \| abhinand/tamil-llama-7b-instruct-v0.2 \|", shown)
+    assert shown.count("| paraphrase (to en) |") == 1 and "author = {Bowman, Samuel R." in body
+    assert len(caplog.messages) >= 4
+    for message in caplog.messages:
+        question = message.removeprefix("org/snli-tamil-paraphrased: open question of its licences: ")
+        assert question != message and f"- {question}\n" in shown
+
+
+def test_a_run_that_is_gone_leaves_a_question_and_no_licence(corpus, flagship, tmp_path):
+    shutil.rmtree(tmp_path / "paraphrase")
+    front, body = card(corpus("snli_tamil_paraphrased", *flagship))
+    assert front["license_name"] == "cc-by-sa-4.0-and-llama2-and-unstated"
+    assert "The run for paraphrase is gone" in body and "Built with Meta Llama 3" not in body
+    # Another run that has come into its place is none of it.
+    copy_of(flagship[0], tmp_path / "paraphrase")
+    _, body = card(corpus("snli_tamil_paraphrased", *flagship, output=tmp_path / "again"))
+    assert "The run for paraphrase is gone" in body
+
+
+def test_a_licence_by_hand_is_kept_and_said_to_be_given(corpus, flagship):
+    front, body = card(corpus("snli_tamil_paraphrased", *flagship, license="mit"))
+    assert front["license"] == "mit" and "license_name" not in front and "license_link" not in front
+    assert "\nmit, as given by the person who built it.\n" in body and "> Built with Meta Llama 3" in body
+    assert "asks for cc-by-sa-4.0" in body
+
+
+def test_a_source_on_disk_is_taken_by_its_name_and_the_card_says_so(corpus, stage_1, tmp_path):
+    front, body = card(corpus("snli_sentences"))
+    assert front["license"] == "cc-by-sa-4.0" and "whether it is that was not checked" in body
+    shutil.copy(stage_1 / "nli.jsonl", tmp_path / "imdb_train.jsonl")
+    with pytest.raises(InputError, match="holds text of IMDB"):
+        corpus("snli_sentences", source=tmp_path / "imdb_train.jsonl", repo_id="me/mine", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_breach_stops_a_finished_corpus_too(corpus, tmp_path):
+    fields = {"source_name": "IMDB", "output": tmp_path / "out"}
+    corpus("snli_sentences", **fields)
+    with pytest.raises(InputError, match="--repo_id me/mine: cannot be published: it holds text of IMDB"):
+        corpus("snli_sentences", repo_id="me/mine", **fields)
 
 
 # Scripts

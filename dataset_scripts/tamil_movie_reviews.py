@@ -1,0 +1,28 @@
+"""Film reviews in Tamil with their ratings: as they are, and cleaned of markup and of training rows that stand in test.
+
+python dataset_scripts/tamil_movie_reviews.py --train_file tamil_movie_reviews_train.csv \\
+    --test_file tamil_movie_reviews_test.csv --output_dir data/tamil_movie_reviews
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from hf_xling.console import run_command
+from hf_xling.corpora.ratings import RatedCorpusSpec, main
+
+SPEC = RatedCorpusSpec(
+    name="tamil_movie_reviews",
+    title="Tamil film reviews with ratings",
+    description="Film reviews in Tamil, taken from the web, each with the rating that its author gave.",
+    scale="stars, in quarter steps from 1.0 to 4.5 in the published files",
+    language="ta",
+    # The columns of the published files, and those that this project writes.
+    text_columns=("ReviewInTamil", "text"),
+    label_columns=("Rating", "label"),
+    id_columns=("ReviewId", "id"),
+)
+
+if __name__ == "__main__":
+    sys.exit(run_command(partial(main, SPEC)))

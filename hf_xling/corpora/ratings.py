@@ -1,0 +1,296 @@
+"""Rated texts as a dataset: as they are and cleaned, with the rows counted that are dropped and those that leak."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+
+import hf_xling
+from hf_xling import runs
+from hf_xling.corpora import duplicates as dup
+from hf_xling.corpora.builders import LedgerCorpusConfig, _write_shards
+from hf_xling.corpora.cleaning import clean_text
+from hf_xling.corpora.licences import Published, check_publishable, licensing
+from hf_xling.errors import InputError, one_line
+from hf_xling.hub.cards import counts_table, render_card
+from hf_xling.recipes import RecipeParser
+from hf_xling.tables import HUB_ID, SUFFIXES, Table, read_table
+
+SPLITS = ("train", "validation", "test")
+CONFIGS = ("clean", "raw")  # the first is the dataset's default
+_TEXT = datasets.Value("string")
+FEATURES = datasets.Features({"id": _TEXT, "text": _TEXT, "label": datasets.Value("float64")})
+# Why a row of the source is not in a config. `leaked`: stands in a later split too, exactly or nearly; `contradicting`:
+# has the text of an earlier row of its split with another label. The others are of no use anywhere.
+REASONS = ("no text", "empty text", "no label", "label no number", "leaked", "contradicting")
+_SOURCES = ("source", "train_file", "validation_file", "test_file")
+Rows = dict[str, list["RatedRow"]]  # by split
+
+
+@dataclass(frozen=True)
+class RatedCorpusSpec:
+    """What a corpus of rated texts is; each script in `dataset_scripts/` declares one.
+
+    Attributes:
+        name: of the corpus and its script.
+        title, description, scale: for the card; `scale` tells what the labels are.
+        language: of the texts, as the Hub writes it.
+        text_columns, label_columns, id_columns: names that sources give to these; the first that is there is taken.
+        local_only: why the texts must not be republished, as a clause; None if they may be.
+    """
+
+    name: str
+    title: str
+    description: str
+    scale: str
+    language: str
+    text_columns: tuple[str, ...] = ("text",)
+    label_columns: tuple[str, ...] = ("label",)
+    id_columns: tuple[str, ...] = ("id",)
+    local_only: str | None = None
+
+
+@dataclass
+class RatedBuildConfig:
+    """What a script of `dataset_scripts/` builds from rated texts."""
+
+    output_dir: str = field(metadata={"help": "the dataset folder to write: Parquet and README.md"})
+    source: str | None = field(
+        default=None, metadata={"help": "dataset folder or Hub id with its own splits, or one file"}
+    )
+    train_file: str | None = field(default=None, metadata={"help": "instead: .csv, .tsv, .jsonl or .parquet"})
+    validation_file: str | None = field(default=None, metadata={"help": "the same for the validation split"})
+    test_file: str | None = field(default=None, metadata={"help": "the same for the test split"})
+    text_column: str | None = field(default=None, metadata={"help": "of the texts; default: the corpus's own"})
+    label_column: str | None = field(default=None, metadata={"help": "of the ratings; default: the corpus's own"})
+    label_map: list[str] | None = field(default=None, metadata={"help": "ratings of named labels: Sad=0 Happy=1"})
+    drop_leaked: bool = field(
+        default=False, metadata={"help": "leave leaked rows out of `raw` too, not only of `clean`"}
+    )
+    near_threshold: float = field(default=0.8, metadata={"help": "least Jaccard similarity of near duplicates"})
+    license: str | None = field(default=None, metadata={"help": "licence identifier for the card, such as cc-by-4.0"})
+    repo_id: str | None = field(default=None, metadata={"help": "its name on the Hub, for the card's example"})
+
+    _argument_group_name = "corpus"
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.train_file is None):
+            raise InputError("one of --source and --train_file is needed")
+        if self.source is not None and (self.validation_file, self.test_file) != (None, None):
+            raise InputError("--validation_file and --test_file go with --train_file; a source has splits of its own")
+        if not dup.LOWEST_THRESHOLD <= self.near_threshold <= 1:
+            raise InputError(f"--near_threshold {self.near_threshold}: {dup.LOWEST_THRESHOLD} to 1 is needed")
+        self.label_values()
+
+    def label_values(self) -> dict[str, float] | None:
+        """`--label_map` as numbers by name."""
+        values: dict[str, float] = {}
+        for name, _, value in (item.rpartition("=") for item in self.label_map or ()):
+            if not name or name in values or not isinstance(number := _rating(value), float):
+                raise InputError(f"--label_map {name}={value}: NAME=NUMBER is needed, such as Happy=1, each name once")
+            values[name] = number
+        return None if self.label_map is None else values
+
+
+class RatedRow(NamedTuple):
+    """A usable row: `id` as the source has it, else its data row there (from 1); its text twice; its rating."""
+
+    id: str
+    raw: str
+    clean: str
+    label: float
+
+
+class RatedCorpus(datasets.GeneratorBasedBuilder):
+    """Rated texts as a `datasets` builder: columns `id` (string), `text` (string) and `label` (float64).
+
+    `rows` are those of each split; `config_name` is one of `CONFIGS`, and `content_hash` stands for what was read.
+    """
+
+    BUILDER_CONFIG_CLASS = LedgerCorpusConfig
+
+    def __init__(self, name: str, rows: Rows, **kwargs: Any):
+        self.rows = rows
+        super().__init__(dataset_name=name, **kwargs)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=FEATURES)
+
+    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in self.rows]
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, row in enumerate(self.rows[split]):
+            yield number, {"id": row.id, "text": getattr(row, self.config.name), "label": row.label}
+
+
+def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[Rows, dict[str, Counter[str]]]:
+    """The usable rows of each split that `config` names, in the order of `SPLITS`, and the number of others by reason.
+
+    A text is empty if nothing is left of it after cleaning.
+
+    Raises:
+        InputError: no such source, column or training split, or a split without a usable row (its first is named).
+    """
+    rows, unusable, values = {}, {}, config.label_values()
+    for split, table in _tables(config).items():
+        text_column = config.text_column or _known(table.require_rows(), spec.text_columns) or spec.text_columns[0]
+        label_column = config.label_column or _known(table, spec.label_columns) or spec.label_columns[0]
+        ids = table.columns.get(_known(table, spec.id_columns)) or [None] * len(table)
+        columns = zip(ids, table.column(text_column), table.column(label_column), strict=True)
+        rows[split], unusable[split], first = [], Counter(), ""
+        for index, (id, text, label) in enumerate(columns):
+            clean = clean_text(text) if isinstance(text, str) else None
+            rating = _rating(label, values, table.class_names.get(label_column))
+            if clean and isinstance(rating, float):
+                rows[split].append(RatedRow(str(index + 1 if id is None else id), text, clean, rating))
+                continue
+            problem = "no text" if clean is None else "empty text" if not clean else rating
+            if not unusable[split]:
+                first = f"{table.row(index)} has {problem}: {one_line(repr(label if clean else text), 80)}"
+            unusable[split][problem] += 1
+        if not rows[split]:
+            raise InputError(
+                f"{table.name}: no row can be used: {first} (a text and a number, or a name of --label_map, are needed)"
+            )
+    return rows, unusable
+
+
+def _tables(config: RatedBuildConfig) -> dict[str, Table]:
+    if config.source is None:
+        files = {split: getattr(config, f"{split}_file") for split in SPLITS}
+        return {split: read_table(file) for split, file in files.items() if file is not None}
+    path = Path(config.source)
+    if not path.is_dir() and (path.exists() or path.suffix in SUFFIXES or not HUB_ID.match(config.source)):
+        return {"train": read_table(config.source)}
+    with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:  # for folders, as in `read_table`
+        try:
+            names = datasets.get_dataset_split_names(config.source, cache_dir=cache if path.is_dir() else None)
+        except Exception as error:  # datasets, huggingface_hub and pyarrow each raise their own kinds
+            raise InputError(f"{path}: cannot be loaded as a dataset ({type(error).__name__}: {error})") from error
+    if "train" not in names:
+        raise InputError(f"{config.source}: has no split `train`; its splits are {', '.join(names)}")
+    tables = {split: read_table(config.source, split=split) for split in SPLITS if split in names}
+    return {split: replace(table, name=f"{table.name}, split {split}") for split, table in tables.items()}
+
+
+def _known(table: Table, names: Sequence[str]) -> str | None:
+    return next((name for name in names if name in table.columns), None)
+
+
+def _rating(label: Any, values: dict[str, float] | None = None, classes: list[str] | None = None) -> float | str:
+    """The rating that `label` is, or the reason why it is none."""
+    name = label
+    if classes is not None and isinstance(label, int):
+        name = classes[label] if 0 <= label < len(classes) else None  # `datasets` writes -1 for unlabelled
+    if name is None:
+        return "no label"
+    try:
+        number = float(label if values is None else values.get(str(label), values.get(str(name))))
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    return number if math.isfinite(number) else "label no number"
+
+
+def published(
+    usable: Rows, unusable: Mapping[str, Counter[str]], leaked: Mapping[str, Sequence[int]], drop_leaked: bool
+) -> tuple[dict[str, Rows], list[dict[str, Any]]]:
+    """The rows of each config and split, and the counts that `build` returns; `leaked` are places in `usable`."""
+    rows, counts = {name: {} for name in CONFIGS}, []
+    for name, split in product(CONFIGS, usable):
+        places = set(leaked[split] if drop_leaked or name == "clean" else ())
+        kept = [row for place, row in enumerate(usable[split]) if place not in places]
+        if not kept:
+            raise InputError(f"split {split}: each of its {len(places):,} usable rows stands in a later split too")
+        labels = {row.clean: row.label for row in reversed(kept)}  # of the first row with a text
+        rows[name][split] = [row for row in kept if name == "raw" or labels[row.clean] == row.label]
+        dropped = unusable[split] + Counter(leaked=len(places), contradicting=len(kept) - len(rows[name][split]))
+        total = {"source rows": len(usable[split]) + unusable[split].total()}
+        reasons = {reason: dropped[reason] for reason in REASONS}
+        counts.append({"config": name, "split": split, **total, **reasons, "rows": len(rows[name][split])})
+    return rows, counts
+
+
+def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any]]:
+    """Build the corpus into `config.output_dir`; return its counts.
+
+    `raw` has the texts as they are. `clean` has them by `clean_text`, without the rows that stand in a later split
+    (training rows that stand in test: the test set stays the published one) and without contradictions, which
+    `trainers/regression.py` refuses. Duplicates are sought among the cleaned texts. The counts are, for each config and
+    split, its `source rows`, those dropped for each of `REASONS`, and the `rows` left.
+
+    Raises:
+        InputError: a source that cannot be used, a split of which nothing is left, a name on the Hub for texts that
+            must not be republished, or an output folder of another run.
+    """
+    if config.repo_id:
+        if spec.local_only:
+            way_out = f"build {spec.name} for local use, without --repo_id, and publish the model trained on it instead"
+            raise InputError(f"--repo_id {config.repo_id}: {spec.local_only}; {way_out}")
+        check_publishable(licensing(config.source or spec.title, (), Published("dataset", config.repo_id)))
+    output = Path(config.output_dir)
+    usable, unusable = read_rated_texts(spec, config)
+    digest = hashlib.sha256(json.dumps([usable, unusable]).encode()).hexdigest()
+    identity = runs.by_content({**vars(config), "output_dir": None}, _SOURCES)
+    if config.source is not None and not Path(config.source).exists():
+        identity["source"] += f" ({digest})"  # a dataset on the Hub can change under its name
+    if runs.claim(output, f"dataset_scripts/{spec.name}.py", identity):
+        return runs.read_run(output)["counts"]
+    texts = {split: [row.clean for row in rows] for split, rows in usable.items()}
+    duplicates = dup.find_duplicates(texts, config.near_threshold)
+    rows, counts = published(usable, unusable, duplicates.leaked, config.drop_leaked)
+    files = {}
+    with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:
+        for name in CONFIGS:
+            content = f"{digest}-{config.near_threshold}-{config.drop_leaked}"
+            builder = RatedCorpus(spec.name, rows[name], config_name=name, content_hash=content, cache_dir=cache)
+            builder.download_and_prepare()
+            files[name] = _write_splits(builder, output / name)
+    facts = {"usable": usable, "duplicates": duplicates, "rows": rows, "counts": counts, "files": files}
+    runs.write_text(output / "README.md", _card(spec, config, facts))
+    runs.finish(output, rows={name: sum(map(len, rows[name].values())) for name in CONFIGS}, counts=counts)
+    return counts
+
+
+def _write_splits(builder: RatedCorpus, folder: Path) -> list[dict[str, str]]:
+    """Write the splits as Parquet files into `folder`; return the card's `data_files`."""
+    files = []
+    with runs.written_aside(folder) as aside:
+        for split in builder.rows:
+            pattern = Path(_write_shards(builder.as_dataset(split=split), aside / split))
+            for file in (aside / split).iterdir():  # the helper calls them all `train-…`
+                file.rename(aside / file.name.replace("train", split, 1))
+            (aside / split).rmdir()
+            files.append({"split": split, "path": f"{folder.name}/{pattern.name.replace('train', split, 1)}"})
+    return files
+
+
+def _card(spec: RatedCorpusSpec, config: RatedBuildConfig, facts: dict[str, Any]) -> str:
+    metadata = {"pretty_name": spec.title, "language": [spec.language], "license": config.license}
+    metadata |= {"task_categories": ["text-classification"], "task_ids": ["sentiment-scoring"], "tags": ["regression"]}
+    configs = [{"config_name": name, "data_files": facts["files"][name]} for name in CONFIGS]
+    metadata["configs"] = [{**configs[0], "default": True}, *configs[1:]]
+    given = [value for name in _SOURCES if (value := getattr(config, name)) is not None]
+    names = [Path(value).resolve().name if Path(value).exists() else value for value in given]
+    facts["sources"] = zip(names, map(runs.content_hash, given), strict=True)
+    facts |= {"spec": spec, "config": config, "repo_id": config.repo_id or f"org/{spec.name}", "shingle": dup.SHINGLE}
+    facts |= {"mean": statistics.fmean, "deviation": statistics.pstdev, "version": hf_xling.__version__}
+    return render_card("rated_dataset_card", metadata, {**facts, "table": counts_table(facts["counts"])})
+
+
+def main(spec: RatedCorpusSpec, argv: Sequence[str]) -> str:
+    """Parse, build, and return the closing lines; the scripts of rated corpora call this."""
+    parser = RecipeParser([RatedBuildConfig], prog=f"dataset_scripts/{spec.name}.py", description=spec.description)
+    (config,) = parser.parse(argv)
+    return f"{spec.name}:\n{counts_table(build(spec, config))}\ndataset: {config.output_dir}"
