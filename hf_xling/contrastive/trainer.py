@@ -29,6 +29,7 @@ from hf_xling.contrastive.prepare import prepare
 from hf_xling.contrastive.tokens import TokenTable, evaluation_table, training_table
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.cards import model_card
+from hf_xling.hub.push import forget_local_paths
 from hf_xling.runs import write_text
 from hf_xling.stopping import end_where_stopped
 
@@ -207,6 +208,12 @@ class SimCSETrainer(Trainer):
             raise XlingError(
                 f"the loss is {self._last_loss.item()} at step {self._last_step}; a lower --learning_rate may help"
             )
+
+    def save_state(self) -> None:
+        """Trainer's, without paths of this machine."""
+        super().save_state()
+        if self.is_world_process_zero():
+            forget_local_paths(self.args.output_dir)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write `README.md`: what the encoder is, how to load it, and how it was trained."""

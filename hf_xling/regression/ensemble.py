@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
 
+import hf_xling
 from hf_xling.errors import InputError
+from hf_xling.hub.cards import render_card
 from hf_xling.regression.rater import Rater
 from hf_xling.runs import write_json, written_aside
 
@@ -70,23 +72,52 @@ class RatingEnsemble:
         """The members' ratings of texts, in the units of the training labels."""
         return Ratings.of([member.logits(texts)[:, 0] for member in self.members])
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write it as one folder, whole or not at all."""
+    def save_pretrained(
+        self, folder: str | Path, repo_id: str | None = None, results: Mapping[str, float] | None = None
+    ) -> None:
+        """Write it as one folder with a card, whole or not at all.
+
+        Args:
+            folder: to be written, or to be replaced.
+            repo_id: what the card's example calls it.
+            results: what was measured of it, for the card.
+        """
         with written_aside(folder) as aside:
             names = [f"member-{number}" for number in range(1, len(self.members) + 1)]
             for name, member in zip(names, self.members, strict=True):
                 member.save(aside / name)
             write_json(aside / ENSEMBLE_FILE, {"members": names})
+            facts = {"members": len(names), "repo_id": repo_id or "org/name", "results": results or {}}
+            metadata = {"library_name": "transformers", "pipeline_tag": "text-classification", "tags": ["regression"]}
+            card = render_card("ensemble_card", metadata, {**facts, "version": hf_xling.__version__})
+            (aside / "README.md").write_text(card, encoding="utf-8")
 
-    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Upload it as a model repository; returns the commit's URL."""
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        results: Mapping[str, float] | None = None,
+    ) -> str:
+        """Upload it as a model repository; returns the commit's URL.
+
+        Args:
+            repo_id: `org/name`; made if it is not there.
+            private: make it private.
+            token: of the Hub; by default the saved one.
+            revision: the branch to commit to.
+            results: what was measured of it, for the card.
+        """
         from huggingface_hub import HfApi
 
         api = HfApi(token=token)
         with tempfile.TemporaryDirectory(prefix="hf_xling-") as folder:
-            self.save_pretrained(Path(folder) / "ensemble")
+            self.save_pretrained(Path(folder) / "ensemble", repo_id, results)
             api.create_repo(repo_id, private=private, exist_ok=True)
-            done = api.upload_folder(repo_id=repo_id, folder_path=Path(folder) / "ensemble", commit_message="Ensemble")
+            options = {"commit_message": f"Ensemble of {len(self.members)}", "revision": revision}
+            done = api.upload_folder(repo_id=repo_id, folder_path=Path(folder) / "ensemble", **options)
         return done.commit_url
 
 

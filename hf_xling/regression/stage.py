@@ -36,7 +36,7 @@ from hf_xling.regression.predictions import PREDICTIONS_FILE, write_predictions
 from hf_xling.regression.summary import RESULTS_FILE, TEST_SET_FILE, in_words, summarise
 from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
-from hf_xling.runs import claim, finish, last_checkpoint, write_json
+from hf_xling.runs import claim, finish, last_checkpoint, read_run, write_json
 
 
 def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: LoraArguments) -> str | None:
@@ -54,6 +54,7 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
         raise InputError("--push_to_hub: goes with one training of classes; there is no ensemble of them")
     if many:
         claim(parent, COMMAND, identity)
+    pushed_before = (read_run(parent) or {}).get("pushed")
     rows = dict(enumerate(cross_validation(splits.datasets["train"], script.folds), 1)) if script.folds else {}
     trained = False
     for part in parts:
@@ -76,18 +77,23 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
             write_members(parent, [part.folder for part in parts])
         summary = summarise(results, splits, parent)
         write_json(parent / RESULTS_FILE, summary)
-        finish(parent)
         lines.append(f"together: {in_words(summary)} → {parent}")
-        if trained and args.push_to_hub:
-            repo_id = args.hub_model_id or parent.resolve().name
-            url = RatingEnsemble.from_pretrained(parent).push_to_hub(repo_id, private=args.hub_private_repo)
-            lines.append(f"ensemble: {url}")
+        repo_id = args.hub_model_id or parent.resolve().name
+        if args.push_to_hub and repo_id != pushed_before:  # a push that failed is made up for by the same command
+            lines.append(f"ensemble: {_push(parent, repo_id, args, summary)}")
+        finish(parent, pushed=repo_id if args.push_to_hub else pushed_before)
     dropped = [
         f"{split}: {count:,} rows dropped ({reason})"
         for split, reasons in splits.dropped.items()
         for reason, count in reasons.items()
     ]
     return "\n".join([*dropped, *(() if trained else [f"{parent}: this run is already finished"]), *lines])
+
+
+def _push(folder: Path, repo_id: str, args: RegressionConfig, summary: dict[str, Any]) -> str:
+    options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
+    measured = {name: round(value, 4) for name, value in summary.items() if isinstance(value, float)}
+    return RatingEnsemble.from_pretrained(folder).push_to_hub(repo_id, **options, results=measured)
 
 
 def _args_for(args: RegressionConfig, part: Part, many: bool) -> RegressionConfig:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy import ndarray
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from hf_xling.regression.metrics import load_metric
 
@@ -92,3 +93,20 @@ class ClassTask:
 
 
 Task = RatingTask | ClassTask
+
+
+def make_task(kind: str, labels: Sequence[float], names: Sequence[str] | None, model: str | PreTrainedModel) -> Task:
+    """What is to be predicted: by the labels of the training set, or where there is none by the model.
+
+    Args:
+        kind: `regression` or `classification`.
+        labels: of the training set: ratings, or numbers of classes.
+        names: of the classes; by default their numbers.
+        model: to be trained, or its name.
+    """
+    labels = list(labels)
+    if kind == "regression":
+        return RatingTask.of(labels) if labels else RatingTask()
+    if names is None and not labels and not isinstance(model, str):
+        names = list(model.config.id2label.values())
+    return ClassTask(tuple(names or map(str, range(max(labels, default=0) + 1))))

@@ -18,6 +18,7 @@ from transformers.trainer_utils import TrainOutput
 from hf_xling.adapters import adapted
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.cards import model_card
+from hf_xling.hub.push import forget_local_paths
 from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
@@ -33,7 +34,7 @@ from hf_xling.regression.head import (
 )
 from hf_xling.regression.long_text import Cutter
 from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
-from hf_xling.regression.tasks import ClassTask, RatingTask, Task
+from hf_xling.regression.tasks import ClassTask, make_task
 from hf_xling.runs import write_json, write_text
 from hf_xling.stopping import end_where_stopped
 
@@ -88,7 +89,8 @@ class RegressionTrainer(Trainer):
         if args.early_stopping_patience is not None and not args.load_best_model_at_end:
             raise InputError("--early_stopping_patience: needs a validation set, evaluated and saved at the same steps")
         tokenizer = processing_class or load_tokenizer(name, model_revision)
-        self.task, self.base, self.loading = _task(args, train_dataset, label_names, model), name, ""
+        labels = train_dataset["label"] if train_dataset and "label" in train_dataset.column_names else []
+        self.task, self.base, self.loading = make_task(args.task, labels, label_names, model), name, ""
         new: set[str] = set()
         if isinstance(model, str):
             model, self.loading, new = load_model(name, self.task, args.seed, model_revision)
@@ -220,6 +222,12 @@ class RegressionTrainer(Trainer):
             self._check_loss()
         super().log(logs, *args, **kwargs)
 
+    def save_state(self) -> None:
+        """Trainer's, without paths of this machine."""
+        super().save_state()
+        if self.is_world_process_zero():
+            forget_local_paths(self.args.output_dir)
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write `README.md`: what the model predicts, how to use it, and how it was trained."""
         if not self.is_world_process_zero():
@@ -285,15 +293,3 @@ def document_logits(model: torch.nn.Module, chunks: list[dict[str, Any]], docume
 
 def _logits(model: torch.nn.Module, chunk: dict[str, Any]) -> Tensor:
     return model(input_ids=chunk["input_ids"], attention_mask=chunk["attention_mask"]).logits
-
-
-def _task(
-    args: RegressionConfig, train_dataset: Dataset | None, names: list[str] | None, model: str | PreTrainedModel
-) -> Task:
-    """What is to be predicted: by the training set, or without one by the model."""
-    labels = list(train_dataset["label"]) if train_dataset is not None and "label" in train_dataset.column_names else []
-    if args.task == "regression":
-        return RatingTask.of(labels) if labels else RatingTask()
-    if names is None and not labels and not isinstance(model, str):
-        names = list(model.config.id2label.values())
-    return ClassTask(tuple(names or map(str, range(max(labels, default=0) + 1))))

@@ -176,7 +176,8 @@ def test_packaged_recipes_are_whole(name: str, tmp_path: Path) -> None:
     config = parse(["--config", str(RECIPES / f"{name}.yaml"), *(f"--{key}={value}" for key, value in given.items())])
     assert set(config.simcse) == set(content["simcse"]) and config.language == "ta"
     from hf_xling.contrastive.config import SimCSEConfig
-    from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
+    from hf_xling.regression.arguments import RegressionScriptArguments
+    from hf_xling.regression.config import RegressionConfig
 
     assert set(config.simcse) <= set(SimCSEConfig.__dataclass_fields__)
     for part in (config.regression, config.source_task, config.target_task):

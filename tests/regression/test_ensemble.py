@@ -51,6 +51,7 @@ def test_saved_and_loaded_as_one_folder(members, texts, tmp_path):
     assert len(loaded.members) == 3
     assert loaded.predict(texts).members == pytest.approx(ensemble.predict(texts).members, abs=1e-6)
     assert {path.name for path in (tmp_path / "moved").iterdir()} == {
+        "README.md",
         "ensemble.json",
         "member-1",
         "member-2",

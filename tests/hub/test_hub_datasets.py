@@ -1,0 +1,90 @@
+"""Corpora that the training scripts read from a loopback Hub."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faulty_tgi import serving
+from hf_xling.trainers import regression
+from hub_clients import ClientError, client, environment
+from loopback_hub import LoopbackHub
+
+pytestmark = pytest.mark.slow  # the client's imports and the launches take seconds
+
+ROOT = Path(regression.__file__).parent
+TOKEN = f"hf_{secrets.token_hex(17)}"
+
+
+@pytest.fixture(scope="module")
+def hub():
+    server = LoopbackHub()
+    server.admit(TOKEN, "someone", "org")
+    with serving(server):
+        yield server
+    assert "unknown" not in {entry.what for entry in server.log}  # all that the clients asked for is there
+
+
+@pytest.fixture(scope="module")
+def call(hub, tmp_path_factory):
+    with client(hub.url, tmp_path_factory.mktemp("home"), TOKEN) as process:
+        yield process
+
+
+def push(repo_id, config, columns, split="train"):
+    from datasets import Dataset
+
+    Dataset.from_dict(columns).push_to_hub(repo_id, config, split=split)
+
+
+def train(argv):
+    from hf_xling.trainers import simcse
+
+    return simcse.main(argv)
+
+
+def launch(hub, home, script, *argv):
+    """Run a script as its users do, without a token: the datasets are public."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", str(ROOT / f"{script}.py"), *argv]
+    env = {**os.environ, **environment(hub.url, home)}
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=240, check=False)
+
+
+def common(bert_folder, output):
+    return (
+        *("--model_name_or_path", str(bert_folder), "--output_dir", str(output), "--per_device_train_batch_size", "8"),
+        *("--max_length", "16", "--max_steps", "3", "--use_cpu", "true", "--disable_tqdm", "true"),
+    )
+
+
+def test_simcse_trains_on_a_corpus_of_the_hub(hub, call, sentences, bert_folder, tmp_path):
+    pairs = {"anchor": sentences[:32], "positive": sentences[32:64], "group": [str(row) for row in range(32)]}
+    call(push, "org/corpus", "sentences", {"anchor": sentences[:64]})
+    call(push, "org/corpus", "pairs", pairs)
+    argv = (*common(bert_folder, tmp_path / "run"), "--dataset_name", "org/corpus", "--dataset_config", "pairs")
+    done = launch(hub, tmp_path / "home", "simcse", *argv)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-2].startswith("32 rows, 3 steps")
+    assert "SimCSE objective on 32 text pairs" in (tmp_path / "run" / "README.md").read_text("utf-8")
+
+
+def test_regression_trains_on_a_rated_dataset_of_the_hub(hub, call, sentences, bert_folder, tmp_path):
+    for split, rows in (("train", range(32)), ("validation", range(32, 40)), ("test", range(40, 52))):
+        texts = [sentences[row] for row in rows]
+        columns = {"text": texts, "label": [1.0 + len(text) % 4 for text in texts]}
+        call(push, "org/rated", "default", columns, split)
+    argv = (*common(bert_folder, tmp_path / "run"), "--dataset_name", "org/rated")
+    done = launch(hub, tmp_path / "home", "regression", *argv)
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text("utf-8"))
+    assert (results["n_train"], results["n_validation"], results["n_test"]) == (32, 8, 12)
+
+
+def test_a_corpus_that_is_not_there_is_one_line(call, bert_folder, tmp_path):
+    argv = [*common(bert_folder, tmp_path / "run"), "--dataset_name", "org/none", "--dataset_config", "pairs"]
+    with pytest.raises(ClientError, match="InputError: org/none: cannot be loaded as a dataset"):
+        call(train, argv)
+    assert not (tmp_path / "run").exists()
