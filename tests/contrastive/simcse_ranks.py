@@ -45,7 +45,8 @@ CASES = {
     "local": (("positive",), {"cross_rank_negatives": False}),
     "local accumulated": (("positive",), {"gradient_accumulation_steps": 2}),
     "adapter": (("positive",), {}),
-    "masked": (("positive",), {"mlm_weight": 0.5, "token_budget": 24}),
+    "masked": (("positive",), {"mlm_weight": 0.5, "token_budget": 24, "pooling": "mean"}),
+    "unmasked": (("positive",), {"token_budget": 24, "pooling": "mean"}),
     "bfloat16": (("positive",), {"bf16": True}),
 }
 

@@ -106,7 +106,7 @@ def without_dropout(checkpoint, folder):
 def test_two_ranks_of_regression_equal_one_process_at_twice_the_batch(bert_folder, files, tmp_path, more):
     checkpoint = without_dropout(bert_folder, tmp_path / "base")
     # SGD shows a wrong factor of the gradient, which Adam would hide. Clipping is off: it would hide it as well.
-    common = ("--optim", "sgd", "--lr_scheduler_type", "constant", "--max_grad_norm", "0", "--learning_rate", "1e-2")
+    common = ("--optim", "sgd", "--lr_scheduler_type", "constant", "--max_grad_norm", "0", "--learning_rate", "6e-2")
     common += ("--save_strategy", "no", "--eval_strategy", "no", "--load_best_model_at_end", "false")
 
     def argv(output, batch):
