@@ -7,6 +7,7 @@ all conversion and checking: PyYAML would read `2e-5` as a string, `language: no
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import difflib
 import json
@@ -102,6 +103,7 @@ class RecipeParser(HfArgumentParser):
                 option, help = f"--{field.name}.KEY", field.metadata["help"]
                 own.add_argument(option, metavar="VALUE", help=help, default=argparse.SUPPRESS)
                 continue
+            field = copy.copy(field)  # its type is changed here and in transformers, and other threads parse as well
             field.type = hints[field.name]
             group = own
             if _comes_from_training_arguments(dtype, field.name):

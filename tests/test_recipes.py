@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -204,3 +205,20 @@ def test_given_fields_are_those_that_make_another_run():
     assert same == given_fields(RegressionConfig(output_dir="b", use_cpu=True, logging_steps=9, report_to="none"))
     other = given_fields(RegressionConfig(output_dir="a", use_cpu=True, report_to="none", learning_rate=0.5))
     assert other["learning_rate"] == 0.5 and asdict(Job("x"))["name"] == given_fields(Job("x"))["name"]
+
+
+def test_threads_parse_the_same_dataclass_side_by_side() -> None:
+    """As the trainings of an experiment do."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hf_xling.regression.arguments import RegressionScriptArguments
+
+    before = {spec.name: spec.type for spec in dataclasses.fields(RegressionScriptArguments)}
+    argv = ["--model_name_or_path", "m", "--train_file", "t.csv", "--seeds", "1", "2"]
+
+    def parse(number: int) -> list[int]:
+        return RecipeParser([RegressionScriptArguments]).parse(argv)[0].seeds
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(parse, range(40))) == [[1, 2]] * 40
+    assert {spec.name: spec.type for spec in dataclasses.fields(RegressionScriptArguments)} == before
