@@ -4,6 +4,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Where `make real` finds the real data (see CONTRIBUTING.md).
 DATA ?= ../shared/data
+# Two files of tests at a time on two cores; the tests of a file share what they made.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help demo test test-slow real bench style
 
@@ -19,16 +21,17 @@ demo: .venv/installed
 	$(BIN)/hf-xling demo --output_dir runs/demo
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 real: .venv/installed
 	$(BIN)/python tests/real.py --data $(DATA) --output_dir runs/real
 
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/corpora.py
 	$(BIN)/python benchmarks/simcse.py
 	$(BIN)/python benchmarks/regression.py
 

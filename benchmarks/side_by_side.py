@@ -97,7 +97,7 @@ def title(cell: dict[str, Any]) -> str:
 def cell_table(cell: dict[str, Any], peer_name: str, unit: str, more: str = "") -> str:
     """What was measured of one cell, as a table; speed and memory are ratios to `peer_name`'s."""
     head = ("client", "s a step", f"{unit}/s", "tokens/s", "speed", "peak MiB", "memory", f"hours for 1M {unit}")
-    (peer,) = (row for row in cell["rows"] if row["client"] == peer_name)
+    peer = next((row for row in cell["rows"] if row["client"] == peer_name), {})  # not measured, or out of memory
     lines = []
     for row in cell["rows"]:
         if "seconds" not in row:

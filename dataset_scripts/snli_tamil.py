@@ -13,8 +13,9 @@ from hf_xling.corpora.builders import CorpusSpec, main
 
 SPEC = CorpusSpec(
     name="snli_tamil",
-    title="{source} in translation",
-    description="The sentences of {source}, translated by a language model.",
+    name_in="snli_{language}",
+    title="{source} in {language}",
+    description="The sentences of {source}, translated into {language} by a language model.",
     source_name="SNLI",
     with_source=False,
     chains=(("translate",),),

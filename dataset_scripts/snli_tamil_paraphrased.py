@@ -14,8 +14,9 @@ from hf_xling.corpora.builders import CorpusSpec, main
 
 SPEC = CorpusSpec(
     name="snli_tamil_paraphrased",
-    title="{source} and its paraphrases in translation",
-    description="The sentences of {source} and their paraphrases, both translated by a language model.",
+    name_in="snli_{language}_paraphrased",
+    title="{source} and its paraphrases in {language}",
+    description="The sentences of {source} and their paraphrases, both translated into {language} by a language model.",
     source_name="SNLI",
     with_source=False,
     chains=(("translate",), ("paraphrase", "translate")),

@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from faulty_tgi import serving as serving_hub
+from hub_clients import environment as hub_environment
+from loopback_hub import LoopbackHub
 
 from hf_xling.sample.demo import world_texts
 from hf_xling.sample.encoder import make_encoder
@@ -23,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SIMCSE = (ROOT / "docs" / "simcse.md").read_text(encoding="utf-8")
 REGRESSION = (ROOT / "docs" / "regression.md").read_text(encoding="utf-8")
+CORPORA = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
+PUBLISHING = (ROOT / "docs" / "publishing.md").read_text(encoding="utf-8")
 # What the README's commands are given here in addition, to be done in seconds on a CPU.
 SHORTER = {
     "trainers/simcse.py": "--max_steps 2 --per_device_train_batch_size 8 --bf16 false --use_cpu true",
@@ -54,6 +59,9 @@ def test_linked_files_exist() -> None:
         "docs/generation.md",
         "docs/simcse.md",
         "docs/regression.md",
+        "docs/corpora.md",
+        "docs/publishing.md",
+        "docs/review.md",
     ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
             assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
@@ -76,6 +84,7 @@ def test_readme_commands(tmp_path: Path) -> None:
         moods = ["Happy" if float(label) > 3 else "Sad" for label in ratings["label"]]
         with open(tmp_path / f"tweets_{split}.csv", "w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows([("text", "label"), *zip(ratings["text"], moods, strict=True)])
+    shutil.copy(world / "snli.jsonl", tmp_path / "nli.jsonl")
     shutil.copy(world / "news_ta.txt", tmp_path / "data" / "tamil_murasu.txt")
     pairs = ["வீடு,வீடு,5", "வீடு,மரம்,1", "மரம்,மரங்கள்,4", "நாய்,வீடு,0"]
     (tmp_path / "sts.csv").write_text("\n".join(["sentence1,sentence2,score", *pairs]), encoding="utf-8")
@@ -83,9 +92,11 @@ def test_readme_commands(tmp_path: Path) -> None:
     text = recipe.read_text(encoding="utf-8").replace("stanfordnlp/snli", "world/snli.jsonl")
     recipe.write_text(re.sub(r"model_name_or_path: .*", "model_name_or_path: base", text), encoding="utf-8")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
-    with serving(make_app(read_recording(world / "pairs.jsonl"))) as url:
+    hub = LoopbackHub()
+    hub.admit("hf_token", "someone", "org")
+    with serving(make_app(read_recording(world / "pairs.jsonl"))) as url, serving_hub(hub):
         ran = 0
-        for command in [*commands(), *commands(SIMCSE), *commands(REGRESSION)]:
+        for command in [line for text in (README, CORPORA, SIMCSE, REGRESSION, PUBLISHING) for line in commands(text)]:
             if command.startswith("make "):
                 continue  # `.ci/run` runs these
             for ours, stands_for in (
@@ -96,12 +107,13 @@ def test_readme_commands(tmp_path: Path) -> None:
             ):
                 command = command.replace(stands_for, ours)
             command += "".join(f" {more}" for part, more in SHORTER.items() if part in shlex.split(command))
-            result = subprocess.run(
-                shlex.split(command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400
-            )
+            there = hub_environment(hub.url, tmp_path / "home", "hf_token") if "--push_to_hub" in command else {}
+            options = {"cwd": tmp_path, "env": environment | there, "capture_output": True, "text": True}
+            result = subprocess.run(shlex.split(command), timeout=400, **options)
             assert result.returncode == 0, f"{command}\n{result.stderr[-2000:]}"
             ran += 1
-    assert ran >= 18
+    assert ran >= 23
+    assert all(repo.tags == {"v1": repo.at().sha} for repo in hub.repos.values()) and len(hub.repos) == 2
     assert (tmp_path / "rated.csv").exists()
     assert (tmp_path / "runs/ratings-folds/fold-5/seed-3/model.safetensors").exists()
     assert (tmp_path / "runs/ratings/seed-3/predictions.csv").exists()

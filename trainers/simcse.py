@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from hf_xling.console import run_command
 from hf_xling.recipes import RecipeParser
-from hf_xling.runs import claim, finish, last_checkpoint
+from hf_xling.runs import claim, finish, is_finished, last_checkpoint
 
 
 def main(argv: Sequence[str]) -> str | None:
@@ -24,32 +24,35 @@ def main(argv: Sequence[str]) -> str | None:
     parser = RecipeParser([SimCSEScriptArguments, SimCSEConfig, LoraArguments], prog=COMMAND, description=__doc__)
     script, args, lora = parser.parse(argv)
 
-    from hf_xling.contrastive.data import load_corpus, load_sts, load_validation
+    from hf_xling.contrastive.data import load_all, load_lineage
     from hf_xling.contrastive.trainer import SimCSETrainer
-    from hf_xling.pretrained import check_checkpoint, quiet_transformers
+    from hf_xling.hub.push import ModelPush
+    from hf_xling.pretrained import quiet_transformers
 
     quiet_transformers()
-    corpus, held_out, sts = load_corpus(script), load_validation(script), load_sts(script)
-    check_checkpoint(script.model_name_or_path, script.model_revision)
-    if claim(args.output_dir, COMMAND, run_identity(script, args, lora)):
-        return f"{args.output_dir}: this run is already finished" if args.should_save else None
-    adapter = lora.config("FEATURE_EXTRACTION")
-    options = {"peft_config": adapter, "sts_dataset": sts, "model_revision": script.model_revision}
-    trainer = SimCSETrainer(script.model_name_or_path, args, corpus, held_out, **options)
+    corpus, held_out, sts, corpora = load_all(script)
+    lineage = load_lineage(script, args, corpora)
+    identity = run_identity(script, args, lora)
+    push = ModelPush(args, is_finished(args.output_dir, COMMAND, identity))
+    if claim(args.output_dir, COMMAND, identity):
+        told = [f"{args.output_dir}: this run is already finished", *push.publish()]
+        return "\n".join(told) if args.should_save else None
+    options = {"peft_config": lora.config("FEATURE_EXTRACTION"), "sts_dataset": sts, "lineage": lineage}
+    model, options["model_revision"] = script.model_name_or_path, script.model_revision
+    trainer = SimCSETrainer(model, args, corpus, held_out, **options)
     trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
     trainer.save_model()
     if trainer.eval_dataset is not None:  # whatever the strategy: of what was saved
         trainer.save_metrics("eval", trainer.evaluate())
     trainer.save_state()
     trainer.create_model_card()
-    if args.push_to_hub:
-        trainer.push_to_hub()
     if not args.should_save:
         return None
-    finish(args.output_dir)
+    finish(args.output_dir, repo_id=args.hub_model_id)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     last = f", loss {losses[-1]:.3f} at the end" if losses else ""
-    return f"{len(corpus):,} rows, {trainer.state.global_step:,} steps{last}\nencoder: {args.output_dir}"
+    told = [f"{len(corpus):,} rows, {trainer.state.global_step:,} steps{last}", f"encoder: {args.output_dir}"]
+    return "\n".join([*told, *push.publish()])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
-from hf_xling.hub.push import check_strategy
+from hf_xling.hub.push import TrainingPushArguments
 from hf_xling.recipes import given_fields
 from hf_xling.runs import by_content
 
@@ -17,7 +17,7 @@ COMMAND = "trainers/simcse.py"
 
 
 @dataclass
-class SimCSEConfig(TrainingArguments):
+class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     """`TrainingArguments` with the fields of the objective.
 
     Defaults that differ from transformers': `learning_rate` 5e-5 as in the paper (section 5.4; SimCSE takes 3e-5 for
@@ -75,9 +75,6 @@ class SimCSEConfig(TrainingArguments):
             "compiled for seconds each, the later ones not at all, and on a CPU a compiled step was no faster"
         },
     )
-    hub_strategy: str = field(
-        default="end", metadata={"help": "when to push; other than at the end a pickle of all arguments would go too"}
-    )
     restore_callback_states_from_checkpoint: bool = field(
         default=True, metadata={"help": "count the evaluations of early stopping on when a run is resumed"}
     )
@@ -93,7 +90,6 @@ class SimCSEConfig(TrainingArguments):
     def __post_init__(self) -> None:
         self.chooses_best_metric = self.metric_for_best_model is None
         super().__post_init__()
-        check_strategy(self.hub_strategy)
         # Several GPUs without a launcher would split a batch, and with it the negatives.
         self._n_gpu = min(self.n_gpu, 1)
         if self.device.type == "cpu":

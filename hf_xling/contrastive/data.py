@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from datasets import Dataset
 
-from hf_xling.contrastive.config import SimCSEScriptArguments
+from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.contrastive.tokens import negative_columns
+from hf_xling.corpora.lineage import Lineage, descend
+from hf_xling.corpora.model_cards import check_model_publishable, hub_name
+from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
+from hf_xling.pretrained import check_checkpoint
 from hf_xling.tables import Table, read_table, texts_of
 
 
-def load_corpus(script: SimCSEScriptArguments) -> Dataset:
-    """The corpus as `SimCSETrainer` takes it: `anchor`, and `positive`, `negative…`, `group` where the source has them.
+class Loaded(NamedTuple):
+    """Rows to train on, held-out rows, pairs with similarities (None where there are none), and where all come from."""
+
+    corpus: Dataset
+    held_out: Dataset | None
+    sts: Dataset | None
+    corpora: list[Corpus]
+
+
+def load_all(script: SimCSEScriptArguments) -> Loaded:
+    """The corpus as `SimCSETrainer` takes it, with `anchor`, and `positive`, `negative…`, `group` where the source has
+    them; the rows of `validation_file`, likewise; the pairs of `sts_file`.
 
     Raises:
-        InputError: no such source or column, no rows, or a text that is null or empty (its row is named).
+        InputError: no such source or column, no rows, a text that is null or empty (its row is named), or a score that
+            is no number.
     """
-    source = script.dataset_name or script.train_file
-    return _rows(read_table(source, script.dataset_config, script.dataset_split), script.anchor_column)
+    table = read_table(script.dataset_name or script.train_file, script.dataset_config, script.dataset_split)
+    corpus, held_out, sts = _rows(table, script.anchor_column), None, None
+    part = (script.dataset_config, script.dataset_split) if script.dataset_name else ()
+    corpora = [corpus_of(table.name, {"train": len(corpus)}, table.columns, *part)]
+    if script.validation_file:
+        held_out = _rows(read_table(script.validation_file), script.anchor_column)
+        corpora.append(corpus_of(script.validation_file, {"validation": len(held_out)}, {}))
+    if script.sts_file:
+        sts = _pairs(read_table(script.sts_file).require_rows())
+        corpora.append(corpus_of(script.sts_file, {"similarity": len(sts)}, {}))
+    return Loaded(corpus, held_out, sts, corpora)
 
 
-def load_validation(script: SimCSEScriptArguments) -> Dataset | None:
-    """The held-out rows of `validation_file`, likewise; None without one."""
-    return _rows(read_table(script.validation_file), script.anchor_column) if script.validation_file else None
-
-
-def load_sts(script: SimCSEScriptArguments) -> Dataset | None:
-    """The pairs of `sts_file` with their similarities; None without one.
+def load_lineage(script: SimCSEScriptArguments, args: SimCSEConfig, corpora: list[Corpus]) -> Lineage:
+    """What the encoder will descend from, once it is known to be a checkpoint that it starts from.
 
     Raises:
-        InputError: as for `load_corpus`, or a score that is no number.
+        InputError: it is none; or the encoder is to be pushed, under a name that a licence bars.
     """
-    if script.sts_file is None:
-        return None
-    table = read_table(script.sts_file).require_rows()
+    check_checkpoint(script.model_name_or_path, script.model_revision)
+    lineage = descend("SimCSE", script.model_name_or_path, script.model_revision, corpora)
+    if args.push_to_hub:
+        check_model_publishable(lineage, hub_name(args))
+    return lineage
+
+
+def _pairs(table: Table) -> Dataset:
     columns = {name: texts_of(*_column(table, name)) for name in ("sentence1", "sentence2")}
     scores = []
     for row, value in enumerate(table.column("score")):

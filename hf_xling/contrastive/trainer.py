@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
 
+from hf_xling.contrastive.card import write_encoder_card
 from hf_xling.contrastive.collator import SimCSECollator
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.contrastive.distributed import gather_rows
@@ -24,13 +25,13 @@ from hf_xling.contrastive.export import export_encoder, load_heads, restore_enco
 from hf_xling.contrastive.losses import info_nce
 from hf_xling.contrastive.masking import TokenMasking
 from hf_xling.contrastive.packing import first_position
-from hf_xling.contrastive.pooling import EXPORTED_POOLING
 from hf_xling.contrastive.prepare import prepare
 from hf_xling.contrastive.tokens import TokenTable, evaluation_table, training_table
+from hf_xling.corpora.lineage import Lineage, descend
+from hf_xling.corpora.model_cards import check_model_publishable, hub_name
+from hf_xling.corpora.origins import unnamed_corpus
 from hf_xling.errors import InputError, XlingError
-from hf_xling.hub.cards import model_card
 from hf_xling.hub.push import forget_local_paths
-from hf_xling.runs import write_text
 from hf_xling.stopping import end_where_stopped
 
 
@@ -53,11 +54,13 @@ class SimCSETrainer(Trainer):
         sts_dataset: pairs of sentences with a similarity, `sentence1`, `sentence2` and `score`; gives
             `eval_sts_spearman`, by which the best checkpoint then is chosen.
         model_revision: of a model on the Hub.
+        lineage: what the encoder descends from, for its card; by default the model, and what columns of `train_dataset`
+            (`model_id`, `model_sha`, `task`, `language`) tell of who wrote it.
         kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
 
     Raises:
         InputError: a model that cannot be loaded, has fewer positions than `max_length`, or is not the tokenizer's; a
-            dataset without `anchor`, without rows, or with fewer rows than one batch.
+            dataset without `anchor` or rows, or with fewer than one batch; a name to push to that a licence bars.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class SimCSETrainer(Trainer):
         peft_config: Any = None,
         sts_dataset: Dataset | None = None,
         model_revision: str | None = None,
+        lineage: Lineage | None = None,
         **kwargs: Any,
     ):
         if sts_dataset is not None:
@@ -83,7 +87,10 @@ class SimCSETrainer(Trainer):
         if eval_dataset is None and args.eval_strategy != "no":
             raise InputError(f"--eval_strategy {args.eval_strategy.value}: needs --validation_file or --sts_file")
         prepared = prepare(model, args, processing_class, peft_config, model_revision)
-        self.base, self.packed, tokenizer = prepared.base, prepared.packed, prepared.tokenizer
+        self.packed, tokenizer = prepared.packed, prepared.tokenizer
+        self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
+        if args.push_to_hub:  # not by the script, which asks earlier
+            check_model_publishable(self.lineage, hub_name(args))
         super().__init__(
             model=prepared.model,
             args=args,
@@ -216,37 +223,13 @@ class SimCSETrainer(Trainer):
             forget_local_paths(self.args.output_dir)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write `README.md`: what the encoder is, how to load it, and how it was trained."""
-        if not self.is_world_process_zero():
-            return
-        names = (
-            "temperature",
-            "symmetric",
-            "negative_weight",
-            "mlm_weight",
-            "max_length",
-            "learning_rate",
-            "per_device_train_batch_size",
-        )
-        settings = {name: getattr(self.args, name) for name in names}
-        processes = self.args.world_size if self.args.cross_rank_negatives else 1
-        card = model_card(
-            "encoder_card",
-            self.base,
-            {**settings, "processes": processes, "steps": self.state.global_step, "seed": self.args.seed},
-            {"tags": ["sentence-transformers", "simcse"], "pipeline_tag": "sentence-similarity"},
-            rows=len(self.train_dataset),
-            pairs=not self.train_dataset.dropout_pairs,
-            pooling=EXPORTED_POOLING[self.args.pooling],
-            mlp=self.args.pooling == "cls_mlp",
-            keep_mlp=self.args.keep_mlp,
-            adapter=self._is_adapter,
-            repo_id=self.args.hub_model_id,
-        )
-        write_text(Path(self.args.output_dir) / "README.md", card)
+        """Write `README.md`: what the encoder is, how to load it, what it descends from, and what was measured."""
+        if self.is_world_process_zero():
+            write_encoder_card(self)
 
     @property
-    def _is_adapter(self) -> bool:
+    def is_adapter(self) -> bool:
+        """Whether an adapter is trained in place of the encoder's weights."""
         return hasattr(self.accelerator.unwrap_model(self.model).encoder, "peft_config")
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
@@ -257,6 +240,7 @@ class SimCSETrainer(Trainer):
         folder = Path(output_dir or self.args.output_dir)
         model = self.accelerator.unwrap_model(self.model)
         export_encoder(model, self.processing_class, folder, self.args.max_length, keep_mlp=self.args.keep_mlp)
+        self.lineage.write(folder)
         if folder.name.startswith(PREFIX_CHECKPOINT_DIR) and folder != Path(self.args.output_dir):
             save_heads(model, folder)
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow
+import pyarrow.compute as pc
 
 from hf_xling import runs
-from hf_xling.corpora.cards import corpus_card, corpus_licensing, lineage_of, model_name
+from hf_xling.corpora.audit import FOLDER, task_counts, write_audit
+from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licensing, lineage_of
+from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, Duplicates, find_duplicates
+from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, texts_by_split
 from hf_xling.corpora.licences import check_publishable
-from hf_xling.corpora.sources import Generation, Sentences, read_generation, read_sentences
+from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
+from hf_xling.corpora.sides import corpus_sides
+from hf_xling.corpora.sources import PROVENANCE, SPLITS, Generation, Sentences, read_generation, read_sentences
 from hf_xling.errors import InputError
+from hf_xling.generation.languages import language_name
+from hf_xling.hub.cards import counts_table
+from hf_xling.hub.push import PushArguments
 from hf_xling.recipes import RecipeParser
 
-PROVENANCE = ("task", "language", "model_id", "model_sha", "prompt_id")
 _TEXT = datasets.Value("string")
 _COMMON = {"group": datasets.Value("int64"), **dict.fromkeys(PROVENANCE, _TEXT)}
-FEATURES = {
-    "sentences": datasets.Features({"anchor": _TEXT, **_COMMON}),
-    "pairs": datasets.Features({"anchor": _TEXT, "positive": _TEXT, **_COMMON}),
-}
-ROWS_PER_SHARD = 500_000
+FEATURES = {name: datasets.Features({**dict.fromkeys(texts, _TEXT), **_COMMON}) for name, texts in TEXTS.items()}
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,15 @@ class CorpusSpec:
     """What a corpus is made of; each script in `dataset_scripts/` declares one.
 
     Attributes:
-        name: of the corpus and its script.
-        title, description: for the card; `{source}` stands for what the source is called.
+        name: of the script.
+        title, description: for the card; `{source}` stands for what the source is called, `{language}` for the language
+            of the translations.
         source_name: what the source is called, where the script is not told otherwise.
         with_source: whether the source sentences themselves are in it.
         chains: the chains of generation tasks that make its other rows, such as `("paraphrase", "translate")`; one
             `--generated` run is wanted for each, and no other.
         source_language: of the source, where the script does not say otherwise.
+        name_in: what the corpus is called in any language, such as `snli_{language}`; None if that is no matter.
     """
 
     name: str
@@ -48,6 +55,11 @@ class CorpusSpec:
     with_source: bool
     chains: tuple[tuple[str, ...], ...] = ()
     source_language: str = "en"
+    name_in: str | None = None
+
+    def corpus_name(self, language: str | None) -> str:
+        """What the corpus is called where its translations are in `language` (a code): `snli_telugu` for `te`."""
+        return self.name_in.format(language=language_name(language).lower()) if self.name_in and language else self.name
 
 
 @dataclass
@@ -62,10 +74,33 @@ class BuildConfig:
         default_factory=list,
         metadata={"help": "finished runs of `hf-xling generate` over the source, or over its paraphrases"},
     )
+    validation_file: str | None = field(
+        default=None, metadata={"help": "further source texts, for the validation split; the source is then `train`"}
+    )
+    test_file: str | None = field(default=None, metadata={"help": "the same for the test split"})
     text_column: list[str] | None = field(
         default=None, metadata={"help": "text columns of the source; default: premise and hypothesis, or text"}
     )
-    split: str = field(default="train", metadata={"help": "split, where the source is a dataset"})
+    label_column: str | None = field(
+        default=None,
+        metadata={"help": "labels of inference (entailment, …), for triplets; default: label or gold_label; or: none"},
+    )
+    split: list[str] | None = field(
+        default=None,
+        metadata={"help": "splits to read of a source that has some; default: all of train, validation, test"},
+    )
+    validation_share: float = field(
+        default=0.0, metadata={"help": "share of the rows of a source without splits to hold out for validation"}
+    )
+    test_share: float = field(default=0.0, metadata={"help": "the same for test"})
+    drop_leaked: bool = field(
+        default=False, metadata={"help": "drop rows whose text stands in a later split too, exactly or nearly"}
+    )
+    near_threshold: float = field(default=0.8, metadata={"help": "least Jaccard similarity of near duplicates"})
+    language: str | None = field(
+        default=None,
+        metadata={"help": "language that the translations are in; default: that of --generated. te: snli_telugu"},
+    )
     source_language: str | None = field(
         default=None, metadata={"help": "language of the source; default: the corpus's own"}
     )
@@ -73,144 +108,136 @@ class BuildConfig:
         default=None,
         metadata={"help": "what the card calls the source; default: what the corpus is made of by its name"},
     )
+    task_file: str | None = field(
+        default=None, metadata={"help": "texts of the downstream task, whose words the card's audit looks for"}
+    )
+    task_column: str = field(default="text", metadata={"help": "column of the task's texts"})
     license: str | None = field(
         default=None, metadata={"help": "licence identifier for the card, such as cc-by-sa-4.0"}
     )
     repo_id: str | None = field(
         default=None,
-        metadata={"help": "the name it will have on the Hub; a plain breach of a licence stops the build"},
+        metadata={"help": "the name it has or will have on the Hub; a plain breach of a licence stops the build"},
     )
 
     _argument_group_name = "corpus"
 
+    def __post_init__(self) -> None:
+        shares = self.validation_share, self.test_share
+        if min(shares) < 0 or sum(shares) >= 1:
+            raise InputError(f"--validation_share {shares[0]} --test_share {shares[1]}: a part of the rows is needed")
+        if any(shares) and (self.validation_file or self.test_file):
+            raise InputError(
+                "--validation_share and --test_share go with a source without splits, not with --test_file"
+            )
+        if not LOWEST_THRESHOLD <= self.near_threshold <= 1:
+            raise InputError(f"--near_threshold {self.near_threshold}: {LOWEST_THRESHOLD} to 1 is needed")
 
-@dataclass
-class LedgerCorpusConfig(datasets.BuilderConfig):
-    """The name of the config (`sentences` or `pairs`), and the hash of everything that is read.
+    def read(self) -> Sentences:
+        """The sentences of the source."""
+        files = {"train": self.source, "validation": self.validation_file, "test": self.test_file}
+        files = {split: file for split, file in files.items() if file is not None}
+        source = files if len(files) > 1 else self.source
+        held_out = {"validation": self.validation_share, "test": self.test_share}
+        held_out = held_out if any(held_out.values()) else None
+        return read_sentences(source, self.text_column, self.label_column, self.split, held_out)
 
-    The hash keeps datasets' cache from giving out yesterday's rows once a ledger has grown.
-    """
 
-    content_hash: str = ""
-
-
-class LedgerCorpus(datasets.GeneratorBasedBuilder):
+class LedgerCorpus(TableBuilder):
     """Source sentences and the rows generated from them, as a `datasets` builder.
 
     Args:
-        spec: what the corpus is made of.
-        sentences: of the source.
-        generations: the runs of stage 1.
-        kwargs: `config_name`, `content_hash` and `cache_dir` of `datasets.DatasetBuilder`.
+        name: of the corpus.
+        joined: its rows (`joined.join`).
+        config_name: `sentences`, `pairs` or `triplets`.
+        kwargs: `content_hash` and `cache_dir`, as for `TableBuilder`.
     """
 
-    BUILDER_CONFIG_CLASS = LedgerCorpusConfig
-
-    def __init__(
-        self, spec: CorpusSpec, language: str, sentences: Sentences, generations: Sequence[Generation], **kwargs: Any
-    ):
-        self.spec, self.language, self.sentences, self.generations = spec, language, sentences, generations
-        super().__init__(dataset_name=spec.name, **kwargs)
-
-    def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=FEATURES[self.config.name])
-
-    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        return [datasets.SplitGenerator(name=datasets.Split.TRAIN)]
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Rows in the order of the source; a row's group is the place of its root sentence there.
-
-        Two generations may come to one text (the translations of a sentence and of its paraphrase): it is kept once.
-        """
-        seen = set()
-        for row in self._sentences() if self.config.name == "sentences" else self._pairs():
-            key = (row["group"], row["anchor"], row.get("positive"))
-            if key not in seen:
-                yield len(seen), row
-                seen.add(key)
-
-    def _sentences(self) -> Iterator[dict[str, Any]]:
-        if self.spec.with_source:
-            origin = dict.fromkeys(PROVENANCE) | {"task": "source", "language": self.language}
-            for group, text in enumerate(self.sentences.texts):
-                yield {"anchor": text, "group": group, **origin}
-        for row, group in self._generated():
-            yield {"anchor": row["text"], "group": group, **_provenance(row)}
-
-    def _pairs(self) -> Iterator[dict[str, Any]]:
-        for row, group in self._generated():
-            yield {"anchor": row["root_text"], "positive": row["text"], "group": group, **_provenance(row)}
-
-    def _generated(self) -> Iterator[tuple[dict[str, Any], int]]:
-        groups = {text: group for group, text in enumerate(self.sentences.texts)}
-        for generation in self.generations:
-            for row in generation.rows:
-                if row["root_text"] in groups:
-                    yield row, groups[row["root_text"]]
+    def __init__(self, name: str, joined: Joined, config_name: str, **kwargs: Any):
+        table = joined.tables[config_name]
+        parts = {split: of_split(table, place) for place, split in enumerate(SPLITS)}
+        parts = {split: rows for split, rows in parts.items() if len(rows)}
+        super().__init__(name, parts, FEATURES[config_name], config_name=config_name, **kwargs)
 
 
-def _provenance(row: dict[str, Any]) -> dict[str, Any]:
-    return {**{name: row[name] for name in PROVENANCE}, "model_id": model_name(row["model_id"])}
-
-
-def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, int]:
-    """Build the corpus into `config.output_dir`; return the rows by config.
+def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any]]]:
+    """Build the corpus into `config.output_dir`; return its counts, as `cards.all_counts` gives them.
 
     Raises:
         InputError: a source or run that cannot be used, a run that is missing, not wanted or over other sources, an
             output folder of another run, or a `repo_id` under which it cannot be published.
     """
-    sentences = read_sentences(config.source, config.text_column, config.split)
+    sentences = config.read()
     generations = _by_chain(spec, sentences, [read_generation(folder) for folder in config.generated])
+    into = _language(config, generations)
     lineage = lineage_of(generations)
-    chain = corpus_licensing(spec, config, lineage)
+    licences = corpus_licensing(spec, config, lineage)
     if config.repo_id is not None:
-        check_publishable(chain)
-    source_hash = runs.content_hash(config.source)
+        check_publishable(licences)
+    task = task_counts(config.task_file, config.task_column) if config.task_file is not None else None
     hashes = [runs.file_hash(Path(generation.folder) / "accepted") for generation in generations]
     # What was read makes the corpus, wherever it lies; a dataset on the Hub is known by its name only.
-    identity = {**vars(config), "output_dir": None, "source": source_hash or config.source, "generated": hashes}
+    own = {**vars(config), "output_dir": None, "repo_id": None, "generated": hashes}
+    identity = runs.by_content(own, ("source", "validation_file", "test_file", "task_file"))
     if runs.claim(config.output_dir, f"dataset_scripts/{spec.name}.py", identity):
-        return runs.read_run(config.output_dir)["rows"]
-    language = config.source_language or spec.source_language
-    output = Path(config.output_dir)
-    rows, columns, patterns = {}, {}, {}
+        built = runs.read_run(config.output_dir)
+        if config.repo_id in (None, built["repo_id"]):
+            return built["counts"]
+        runs.reopen(config.output_dir)  # the card calls it by its name
+    language, output = config.source_language or spec.source_language, Path(config.output_dir)
+    joined = join(sentences, language, spec.with_source, generations)
+    generations = [replace(each, rows=None) for each in generations]  # of a million rows half a gigabyte
+    duplicates = _duplicates(joined, spec, config)
+    files = {}
     with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:
-        for name in ("sentences", "pairs") if generations else ("sentences",):
-            builder = LedgerCorpus(
-                spec,
-                language,
-                sentences,
-                generations,
-                config_name=name,
-                content_hash="-".join([identity["source"], *hashes]),
-                cache_dir=cache,
-            )
-            builder.download_and_prepare()
-            dataset = builder.as_dataset(split="train")
-            patterns[name] = _write_shards(dataset, output / name)
-            rows[name], columns[name] = len(dataset), dataset.column_names
-            del dataset
-    card = corpus_card(
-        spec, config, language, sentences, generations, lineage, chain, rows, columns, patterns, source_hash
-    )
-    runs.write_text(output / "README.md", card)
-    runs.finish(output, rows=rows)
-    return rows
+        for name, table in joined.tables.items():
+            if not len(table):
+                continue
+            # The rows themselves are hashed in their files' names; this one is for the cache alone.
+            options = {"content_hash": f"{identity}", "cache_dir": cache}
+            files[name] = write_config(LedgerCorpus(spec.name, joined, name, **options), output / name)
+    if generations:
+        batches = {name: table.to_batches(ROWS_PER_TABLE) for name, table in joined.tables.items()}
+        write_audit(output / FOLDER, corpus_sides(batches["sentences"], batches["pairs"], language), task)
+    facts = Facts(language, into, sentences, generations, lineage, licences, joined, duplicates, files)
+    runs.write_text(output / "README.md", corpus_card(spec, config, facts))
+    counts = all_counts(sentences, joined)
+    rows = {name: len(joined.tables[name]) for name in files}
+    runs.finish(output, rows=rows, counts=counts, repo_id=config.repo_id)
+    return counts
+
+
+def _duplicates(joined: Joined, spec: CorpusSpec, config: BuildConfig) -> Duplicates:
+    texts = {split: ArrowTexts(column) for split, column in texts_by_split(joined, spec.with_source).items()}
+    duplicates = find_duplicates(texts, config.near_threshold)
+    if config.drop_leaked:
+        leaked = {split: texts[split].take(rows) for split, rows in duplicates.leaked.items() if rows}
+        texts.clear()  # the rows that are dropped with it
+        joined.drop(leaked)
+    return duplicates
+
+
+def _language(config: BuildConfig, generations: Sequence[Generation]) -> str | None:
+    """The language of the translations, which is one; None where there are none."""
+    of = {each.manifest["language"] for each in generations if "translate" in each.manifest["chain"]}
+    into = next(iter(of), None)
+    if config.language not in (None, into):
+        where = f"the translations of --generated are in {into}" if into else "the corpus has no translations"
+        raise InputError(f"--language {config.language}: {where}")
+    return into
 
 
 def _by_chain(spec: CorpusSpec, sentences: Sentences, generations: Sequence[Generation]) -> list[Generation]:
     """The run of each chain of the corpus, in the spec's order: one for each, over this source, and no other run."""
     wanted = " and ".join(f"one for {_steps(chain)}" for chain in spec.chains) or "none"
-    roots = set(sentences.texts)
+    roots = pyarrow.array(sentences.texts)
     found: dict[tuple[str, ...], Generation] = {}
     for generation in generations:
         chain, name = tuple(generation.manifest["chain"]), f"--generated {generation.folder}"
         if chain not in spec.chains or chain in found:
             again = f" as {found[chain].folder} is" if chain in found else ""
             raise InputError(f"{name}: is a run for {_steps(chain)}{again}; {spec.name} wants {wanted}")
-        if not any(row["root_text"] in roots for row in generation.rows):
+        if not pc.any(pc.is_in(generation.rows["root_text"], value_set=roots)).as_py():
             raise InputError(f"{name}: none of its rows was made from a sentence of the source")
         found[chain] = generation
     for chain in spec.chains:
@@ -228,29 +255,12 @@ def _steps(chain: Sequence[str]) -> str:
     return " and then ".join(chain)
 
 
-def _write_shards(dataset: datasets.Dataset, folder: Path) -> str:
-    """Write `dataset` as Parquet files into `folder`; return their pattern for the card, with a hash of their content.
-
-    `load_dataset` finds a local folder in its cache by the folder's last name and its card: where other rows have the
-    same card, it gives out those.
-    """
-    shards = -(-len(dataset) // ROWS_PER_SHARD)
-    with runs.written_aside(folder) as aside:
-        aside.mkdir()
-        for index in range(shards):
-            shard = dataset.shard(shards, index, contiguous=True)
-            shard.to_parquet(aside / f"{index:05d}.parquet")
-        digest = runs.file_hash(aside)[:16]
-        for index in range(shards):
-            (aside / f"{index:05d}.parquet").rename(aside / f"train-{index:05d}-of-{shards:05d}-{digest}.parquet")
-    return f"{folder.name}/train-*-{digest}.parquet"
-
-
 def main(spec: CorpusSpec, argv: Sequence[str]) -> str:
     """Parse, build, and return the closing lines; each script in `dataset_scripts/` calls this."""
-    description = spec.description.format(source=spec.source_name)
-    parser = RecipeParser([BuildConfig], prog=f"dataset_scripts/{spec.name}.py", description=description)
-    (config,) = parser.parse(argv)
-    rows = build(spec, config)
-    counts = ", ".join(f"{number:,} {name}" for name, number in rows.items())
-    return f"{spec.name}: {counts}\ndataset: {config.output_dir}"
+    description = spec.description.format(source=spec.source_name, language="another language")
+    parser = RecipeParser([BuildConfig, PushArguments], prog=f"dataset_scripts/{spec.name}.py", description=description)
+    config, push = parser.parse(argv)
+    push.check(config.repo_id)
+    tables = [f"{name}:\n{counts_table(counts)}" for name, counts in build(spec, config).items()]
+    places = [f"dataset: {config.output_dir}", *push.publish(config.output_dir, config.repo_id)]
+    return "\n\n".join([*tables, "\n".join(places)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,10 +12,18 @@ import pyarrow.parquet
 
 import hf_xling
 from hf_xling import runs
-from hf_xling.corpora.licences import SOURCES, Licensing, Published, find_terms, licensing
+from hf_xling.corpora.audit import audit_facts
+from hf_xling.corpora.duplicates import SHINGLE, Duplicates
+from hf_xling.corpora.generators import CARD_KEY, Generator, for_card, run_generator
+from hf_xling.corpora.joined import Joined
+from hf_xling.corpora.licences import Licensing, Published, licensing
+from hf_xling.corpora.review import review_facts
 from hf_xling.corpora.sources import Generation, Sentences
+from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.errors import InputError
-from hf_xling.hub.cards import render_card
+from hf_xling.generation.languages import language_name
+from hf_xling.hub.cards import counts_table, render_card
+from hf_xling.hub.names import model_name
 
 if TYPE_CHECKING:
     from hf_xling.corpora.builders import BuildConfig, CorpusSpec
@@ -24,9 +31,6 @@ if TYPE_CHECKING:
 EXAMPLES = 3  # of rejected rows, for each reason
 _SHOWN = ("chain", "language", "model_sha", "prompt_id", "prompt", "parameters", "samples", "versions")
 _COUNTS = ("rows", "accepted", "rejected", "reasons")
-_PATH = re.compile(r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:")
-_CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")  # a model's folder in the cache of the Hub
-_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B")
 
 
@@ -35,6 +39,29 @@ class Run(NamedTuple):
 
     folder: Path
     manifest: dict[str, Any]
+
+
+class Facts(NamedTuple):
+    """What a card tells of a corpus beside its spec and its config.
+
+    Attributes:
+        language, into: of the source, and of the translations (None where there are none).
+        sentences: of the source.
+        generations, lineage: the runs that are in the corpus, and all runs behind it.
+        licences: the chain of them.
+        joined, duplicates: its rows, and what was found among their texts.
+        files: of each config, its `data_files`.
+    """
+
+    language: str
+    into: str | None
+    sentences: Sentences
+    generations: Sequence[Generation]
+    lineage: Lineage
+    licences: Licensing
+    joined: Joined
+    duplicates: Duplicates
+    files: Mapping[str, list[dict[str, str]]]
 
 
 class Lineage(NamedTuple):
@@ -77,15 +104,6 @@ def _parent(run: Run) -> Run | None:
     return None
 
 
-@lru_cache
-def model_name(model_id: str | None) -> str | None:
-    """The name of a model, as it may be published: of a path on somebody's server, what names the model."""
-    if model_id is None or not _PATH.match(model_id):
-        return model_id
-    cached = _CACHED.search(model_id)
-    return "/".join(cached.groups()) if cached else re.split(r"[/\\]", model_id.rstrip("/\\"))[-1] or None
-
-
 def corpus_licensing(spec: CorpusSpec, config: BuildConfig, lineage: Lineage) -> Licensing:
     """The chain of licences of a corpus that holds the text of its source."""
     source, questions = config.source, []
@@ -106,72 +124,77 @@ def corpus_licensing(spec: CorpusSpec, config: BuildConfig, lineage: Lineage) ->
     return licensing(source, models, published, given=config.license, questions=questions)
 
 
-def corpus_card(
-    spec: CorpusSpec,
-    config: BuildConfig,
-    language: str,
-    sentences: Sentences,
-    generations: Sequence[Generation],
-    lineage: Lineage,
-    chain: Licensing,
-    rows: Mapping[str, int],
-    columns: Mapping[str, list[str]],
-    patterns: Mapping[str, str],
-    source_hash: str | None,
-) -> str:
-    """The card of a corpus.
-
-    Args:
-        spec, config, language: what is built; the language is that of the source.
-        sentences, source_hash: the source.
-        generations, lineage: the runs that are in the corpus, and all runs behind it.
-        chain: of licences.
-        rows, columns, patterns: of each config: how many, which, and where its files are.
-    """
-    source_name = config.source_name or spec.source_name
-    title = spec.title.format(source=source_name)
+def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
+    """The card of a corpus."""
+    source, licences = config.source_name or spec.source_name, facts.licences
+    called = {"source": source, "language": language_name(facts.into) if facts.into else "another language"}
+    rows = {name: len(facts.joined.tables[name]) for name in facts.files}
     metadata = {
-        "pretty_name": title,
-        **_languages(spec, language, generations),
-        **{name: getattr(chain, name) for name in ("license", "license_name", "license_link")},
-        **_origin(config, chain, generations),
+        "pretty_name": spec.title.format(**called),
+        **_languages(spec, facts),
+        **{name: getattr(licences, name) for name in ("license", "license_name", "license_link")},
+        **_origin(config, licences, facts.generations),
+        CARD_KEY: for_card([next(iter(licences.components))], _generators(facts.lineage)),
         "size_categories": [_SIZES[min(max(len(str(max(rows.values()))) - 3, 0), len(_SIZES) - 1)]],
         "task_categories": ["sentence-similarity"],
-        "tags": ["sentence-transformers", "simcse", *(["synthetic"] if generations else [])],
+        "tags": ["sentence-transformers", "simcse", *(["synthetic"] if facts.generations else [])],
         "configs": [
-            {"config_name": name, "data_files": [{"split": "train", "path": patterns[name]}], **default}
-            for name, default in zip(rows, ({"default": True}, {}), strict=False)
+            {"config_name": name, "data_files": files, **({"default": True} if name == "sentences" else {})}
+            for name, files in facts.files.items()
         ],
     }
     # Rejected rows show text of the source: a card must not publish what the dataset itself must not.
-    hidden = any(terms.local_only for terms in chain.components.values())
-    facts = {
-        "title": title,
-        "description": spec.description.format(source=source_name),
-        "repo_id": config.repo_id or f"org/{spec.name}",
-        "pairs": "pairs" in rows,
-        "configs": {name: {"rows": rows[name], "columns": columns[name]} for name in rows},
-        "source": Path(config.source).resolve().name if Path(config.source).exists() else config.source,
-        "source_hash": source_hash,
-        "source_rows": sentences.slots,
-        "dropped_empty": sentences.empty,
-        "sentences": len(sentences.texts),
-        "generations": [_shown(run, hidden) for run in lineage.runs],
-        "license": chain,
+    hidden = any(terms.local_only for terms in licences.components.values())
+    sources = [value for value in (config.source, config.validation_file, config.test_file) if value is not None]
+    shown = {
+        "title": metadata["pretty_name"],
+        "description": spec.description.format(**called),
+        "repo_id": config.repo_id or f"org/{spec.corpus_name(facts.into).replace('_', '-')}",
+        "configs": {
+            name: {"splits": [file["split"] for file in files], "columns": _columns(facts.joined.tables[name])}
+            for name, files in facts.files.items()
+        },
+        "sources": [
+            (Path(value).resolve().name if Path(value).exists() else value, runs.content_hash(value))
+            for value in sources
+        ],
+        "config": config,
+        "counts": {name: counts_table(counts) for name, counts in all_counts(facts.sentences, facts.joined).items()},
+        "strangers": [count for count in facts.joined.strangers if count],
+        "duplicates": facts.duplicates,
+        "shingle": SHINGLE,
+        "generations": [_shown(run, hidden) for run in facts.lineage.runs],
+        "reviews": [found for each in facts.generations if (found := review_facts(each.folder))],
+        "audit": audit_facts(config.output_dir),
+        "license": licences,
         "script": f"dataset_scripts/{spec.name}.py",
         "version": hf_xling.__version__,
     }
-    return _TOKEN.sub("hf_…", render_card("dataset_card", metadata, facts))
+    return render_card("dataset_card", metadata, shown)
 
 
-def _languages(spec: CorpusSpec, language: str, generations: Sequence[Generation]) -> dict[str, list[str]]:
-    codes = [language] if spec.with_source or generations else []
-    codes += [generation.manifest["language"] for generation in generations]
+def all_counts(sentences: Sentences, joined: Joined) -> dict[str, list[dict[str, Any]]]:
+    """From the rows of the source to those that are published: `source`, and by config; a row for each split."""
+    configs = {name: [row for row in joined.counts if row["config"] == name] for name in joined.tables}
+    found = {
+        name: [{key: value for key, value in row.items() if key != "config"} for row in rows]
+        for name, rows in configs.items()
+        if rows
+    }
+    return {"source": sentences.counts, **found}
+
+
+def _columns(table: pyarrow.Table) -> list[str]:
+    return [name for name in table.column_names if name != "split"]
+
+
+def _languages(spec: CorpusSpec, facts: Facts) -> dict[str, list[str]]:
+    codes = [facts.language] if spec.with_source or facts.generations else []
+    codes += [generation.manifest["language"] for generation in facts.generations]
     # The Hub takes codes of ISO 639 and nothing behind them.
     known = [match[0] for code in codes if (match := re.match(r"[a-z]{2,3}(?![a-z])", code.lower()))]
     known = list(dict.fromkeys(known))
-    translated = any("translate" in generation.manifest["chain"] for generation in generations)
-    several = "translation" if translated else "multilingual"
+    several = "translation" if facts.into else "multilingual"
     return {"language": known, "multilinguality": [several if len(set(codes)) > 1 else "monolingual"]}
 
 
@@ -188,6 +211,11 @@ def _origin(config: BuildConfig, chain: Licensing, generations: Sequence[Generat
             *([config.source] if on_hub else []),
         ],
     }
+
+
+def _generators(lineage: Lineage) -> list[Generator]:
+    gone = [Generator(task=chain[-1]) for chain in lineage.gone]
+    return [run_generator(run.manifest) for run in lineage.runs] + gone
 
 
 def _shown(run: Run, hidden: bool) -> dict[str, Any]:

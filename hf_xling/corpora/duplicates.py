@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
+from random import Random
 
-from datasketch import MinHash, MinHashLSH
+import numpy
+from rensa import RMinHash, RMinHashLSH
 from tqdm import tqdm
 
 from hf_xling.errors import InputError
@@ -19,8 +22,9 @@ SEED = 1
 MISSED = 1e-4  # how likely a pair of exactly the threshold's similarity may be missed
 LOWEST_THRESHOLD = 0.1  # below it the permutations are too few for `MISSED`
 EXAMPLES = 3
-BATCH = 4096  # shingles permuted at once: 4 MB
-SHOWN_FROM = 10_000  # texts; fewer take a second or two
+SAMPLE = 100_000  # texts of the first split with which all are compared; 200 MB of the index
+BATCH = 1024
+SHOWN_FROM = 10_000  # texts; fewer take a second
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,13 @@ class Duplicates:
         overlaps: by (split, other split), in both orders and for each split with itself: the rows of the first that
             stand in the second.
         leaked: rows (from 0, ascending) of each split that stand in a split after it, exactly or nearly.
+        sample: how many of the distinct texts that stand in the first split alone were compared with all; None if all
+            were. The near duplicates of the first split in itself are then those of the sample's texts.
     """
 
     overlaps: dict[tuple[str, str], Overlap]
     leaked: dict[str, list[int]]
+    sample: int | None = None
 
 
 def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8) -> Duplicates:
@@ -79,8 +86,10 @@ def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8)
     are to be in the order train, validation, test. The training rows go, and the test set stays the published one:
     without a part of its rows, its figures could not be set beside those of others.
 
-    Time and memory grow with the number of texts, but in clusters of candidates with its square; about 10 kB of the
-    index are needed for each distinct text.
+    **Time and memory** grow with the number of texts, but in clusters of candidates with its square. Of a first split
+    with more than `SAMPLE` texts that stand nowhere else, the near duplicates *in itself* are those of a seeded sample
+    of `SAMPLE` of these texts, each compared with all: what part of the texts has a near duplicate is known from that.
+    What stands in later splits is always compared with all.
 
     Args:
         splits: texts by name of the split, in the order of their use.
@@ -94,79 +103,144 @@ def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8)
     """
     if not LOWEST_THRESHOLD <= threshold <= 1:
         raise InputError(f"a threshold of {threshold} for near duplicates: {LOWEST_THRESHOLD} to 1 is needed")
-    places: dict[str, dict[str, list[int]]] = {}  # rows by split, for each distinct text
-    for split, texts in splits.items():
-        for row, text in enumerate(texts):
-            places.setdefault(fold(text), {}).setdefault(split, []).append(row)
-    rows = list(places.values())
-    near = _near(list(places), [frozenset(by_split) for by_split in rows], threshold)
-    overlaps = {(split, other): _overlap(split, other, rows, near) for split in splits for other in splits}
+    texts = _Distinct(splits)
+    sampled = texts.sample()
+    near = _near(texts, sampled, threshold)
+    overlaps = {(split, other): _overlap(split, other, texts, near, sampled) for split in splits for other in splits}
     leaked, names = {}, list(splits)
     for number, split in enumerate(names):
         found = (overlaps[split, later] for later in names[number + 1 :])
         leaked[split] = sorted({row for overlap in found for row in (*overlap.exact, *overlap.near)})
-    return Duplicates(overlaps, leaked)
+    return Duplicates(overlaps, leaked, None if sampled is None else len(sampled))
 
 
 def fold(text: str) -> str:
-    """`text` in NFC, without differences of case, and with one space for each run of white space."""
-    folded = unicodedata.normalize("NFC", text).casefold()
+    """`text` in NFC, without differences of case, and with one space for each run of white space.
+
+    Halves of surrogate pairs, which are no text, are question marks.
+    """
+    if text.isascii():
+        return " ".join(text.lower().split())
+    folded = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()).casefold()
     return " ".join(unicodedata.normalize("NFC", folded).split())  # folding the case can take letters apart
 
 
-def shingles(text: str) -> set[str]:
+def shingles(text: str) -> list[str]:
     """The character `SHINGLE`-grams of `text`, spaces included; a shorter text is its own only one.
 
     Characters, not words: Indic scripts join to words what English writes apart.
 
-    >>> sorted(shingles("a film"))
-    [' film', 'a fil']
+    >>> shingles("a film")
+    ['a fil', ' film']
     """
-    return {text[start : start + SHINGLE] for start in range(max(len(text) - SHINGLE + 1, 1))}
+    return [text[start : start + SHINGLE] for start in range(max(len(text) - SHINGLE + 1, 1))]
 
 
-def _near(
-    texts: Sequence[str], standing: Sequence[frozenset[str]], threshold: float
-) -> list[dict[str, tuple[int, float]]]:
-    """For each of the distinct `texts`, a near duplicate in each split that has one: its place and similarity.
+def _digest(text: str) -> int:
+    """64 bits that stand for the folded text: of a million texts two share theirs in one case of 30 million."""
+    return int.from_bytes(hashlib.blake2b(fold(text).encode(), digest_size=8).digest())
 
-    Args:
-        texts: folded.
-        standing: the splits in which each of them stands.
-        threshold: of `find_duplicates`.
+
+class _Distinct:
+    """The distinct texts of some splits, each with a number, its place.
+
+    The texts themselves stay where they are: a million of them would take more memory here than all the rest.
+
+    Attributes:
+        names: of the splits.
+        standing: for each text a number with a bit for each split in which it stands.
     """
-    index = MinHashLSH(num_perm=PERMUTATIONS, params=_bands(threshold))
-    blank = MinHash(PERMUTATIONS, seed=SEED, hashfunc=zlib.crc32)  # its SHA-1 takes seven times as long
-    near: list[dict[str, tuple[int, float]]] = [{} for _ in texts]
-    sizes: list[int] = []
-    for place, text in enumerate(
-        tqdm(texts, desc="duplicates", unit="text", unit_scale=True, disable=len(texts) < SHOWN_FROM)
-    ):
-        own = shingles(text)
-        signature = _signature(own, blank)
-        for other in sorted(index.query(signature)):
-            if standing[other] <= near[place].keys() and standing[place] <= near[other].keys():
-                continue  # nothing new to learn; this keeps large clusters cheap
-            if min(len(own), sizes[other]) / max(len(own), sizes[other]) < threshold:
-                continue  # the quotient is the most that their similarity can be
-            # Shingles are made again, not kept: they take a hundred times the memory of the texts.
-            theirs = shingles(texts[other])
-            common = len(own & theirs)
-            similarity = common / (len(own) + len(theirs) - common)
-            if similarity >= threshold:
-                for one, two in ((place, other), (other, place)):
-                    for split in standing[two]:
-                        near[one].setdefault(split, (two, similarity))
-        index.insert(place, signature, check_duplication=False)
-        sizes.append(len(own))
+
+    def __init__(self, splits: Mapping[str, Sequence[str]]):
+        self.names = list(splits)
+        self._splits = list(splits.values())
+        sizes = [len(texts) for texts in self._splits]
+        digests = numpy.fromiter(map(_digest, chain.from_iterable(self._splits)), numpy.uint64, sum(sizes))
+        _, first, inverse = numpy.unique(digests, return_index=True, return_inverse=True)
+        order = numpy.argsort(first)  # places in the order of first appearance
+        rank = numpy.empty_like(order)
+        rank[order] = numpy.arange(len(order))
+        ends = numpy.cumsum(sizes, dtype=numpy.int64)
+        self._places = numpy.split(rank[inverse], ends[:-1])
+        number = numpy.searchsorted(ends, first[order], side="right")
+        self._first = number, first[order] - (ends - sizes)[number]
+        standing = numpy.zeros(len(order), dtype=numpy.int64)
+        for split, places in enumerate(self._places):
+            standing[places] |= 1 << split
+        self.standing: list[int] = standing.tolist()
+
+    def places_in(self, number: int) -> numpy.ndarray:
+        """The place of the text of each row of a split."""
+        return self._places[number]
+
+    def text(self, place: int) -> str:
+        """Folded."""
+        split, row = self._first
+        return fold(self._splits[split[place]][int(row[place])])
+
+    def sample(self) -> set[int] | None:
+        """`SAMPLE` of the texts that stand in the first split alone, or None where there are no more."""
+        alone = [place for place, standing in enumerate(self.standing) if standing == 1]
+        return set(Random(SEED).sample(alone, SAMPLE)) if len(alone) > SAMPLE else None
+
+    def order(self, sampled: set[int] | None) -> Iterator[int]:
+        """All texts; those that are not in the sample come last, when all others are in the index."""
+        if sampled is None:
+            return iter(range(len(self.standing)))
+        last = [place for place, standing in enumerate(self.standing) if standing == 1 and place not in sampled]
+        ends = set(last)
+        return (place for part in ((p for p in range(len(self.standing)) if p not in ends), last) for place in part)
+
+
+def _near(texts: _Distinct, sampled: set[int] | None, threshold: float) -> dict[int, dict[int, tuple[int, float]]]:
+    """For each text with near duplicates: one in each split that has any, by the split's number, and its similarity."""
+    bands, rows = _bands(threshold)
+    index = RMinHashLSH(threshold, bands * rows, bands)
+    indexed: dict[int, RMinHash] = {}
+    # Signatures tell nearly all wrong candidates; of pairs at the threshold five deviations lose one in a million.
+    least = threshold - 5 * (threshold * (1 - threshold) / (bands * rows)) ** 0.5
+    near: dict[int, dict[int, tuple[int, float]]] = {}
+    standing, count = texts.standing, len(texts.standing)
+    known = [0] * count  # for each text a bit for each split in which a near duplicate of it is known
+    with tqdm(total=count, desc="duplicates", unit="text", unit_scale=True, disable=count < SHOWN_FROM) as progress:
+        order = texts.order(sampled)
+        while batch := list(islice(order, BATCH)):
+            tokens = [shingles(texts.text(place)) for place in batch]
+            signatures = RMinHash.from_token_sets(tokens, bands * rows, SEED)
+            for place, own, signature in zip(batch, tokens, signatures, strict=True):
+                for other in sorted(index.query(signature)):
+                    # Where both know a near duplicate in each split of the other there is nothing new to learn; this
+                    # keeps large clusters cheap.
+                    news = standing[other] & ~known[place] or standing[place] & ~known[other]
+                    if not news or signature.jaccard(indexed[other]) < least:
+                        continue
+                    similarity = _jaccard(set(own), set(shingles(texts.text(other))))
+                    if similarity >= threshold:
+                        for one, two in ((place, other), (other, place)):
+                            known[one] |= standing[two]
+                            for split in _splits(standing[two]):
+                                near.setdefault(one, {}).setdefault(split, (two, similarity))
+                if sampled is None or place in sampled or standing[place] != 1:
+                    index.insert(place, signature)
+                    indexed[place] = signature
+            progress.update(len(batch))
     return near
+
+
+def _jaccard(one: set[str], two: set[str]) -> float:
+    common = len(one & two)
+    return common / (len(one) + len(two) - common)
+
+
+def _splits(standing: int) -> set[int]:
+    return {number for number in range(standing.bit_length()) if standing >> number & 1}
 
 
 def _bands(threshold: float) -> tuple[int, int]:
     """Bands of a signature and rows of a band: the fewest candidates for which `MISSED` holds.
 
-    datasketch's own choice weighs wrong candidates as much as missed ones, and misses 60% of the pairs at 0.8; here
-    wrong ones cost nothing but time.
+    The usual choice weighs wrong candidates as much as missed pairs, and misses many of those; here wrong ones cost
+    nothing but time.
     """
     for rows in range(PERMUTATIONS // 2, 0, -1):
         bands = PERMUTATIONS // rows
@@ -175,34 +249,34 @@ def _bands(threshold: float) -> tuple[int, int]:
     raise AssertionError(f"no bands for {threshold}")
 
 
-def _signature(shingles: set[str], blank: MinHash) -> MinHash:
-    signature = blank.copy()
-    encoded = [shingle.encode("utf-8", "surrogatepass") for shingle in shingles]
-    for start in range(0, len(encoded), BATCH):
-        signature.update_batch(encoded[start : start + BATCH])
-    return signature
-
-
 def _overlap(
-    split: str, other: str, rows: Sequence[Mapping[str, list[int]]], near: Sequence[Mapping[str, tuple[int, float]]]
+    split: str,
+    other: str,
+    texts: _Distinct,
+    near: Mapping[int, Mapping[int, tuple[int, float]]],
+    sampled: set[int] | None,
 ) -> Overlap:
-    """The `Overlap` of two splits, from the rows and the near duplicates of each distinct text."""
-    exact, nearly, examples = [], [], []
-    for place, by_split in enumerate(rows):
-        own, theirs = by_split.get(split, []), by_split.get(other, [])
-        if split == other:
-            theirs = theirs[1:]
-        if own and theirs:
-            exact += own
-            examples.append((1, Example(own[0], theirs[0], 1.0)))
-        elif own and other in near[place]:
-            nearly += own
-            twin, similarity = near[place][other]
-            examples.append((0, Example(own[0], rows[twin][other][0], similarity)))
+    """The `Overlap` of two splits, from the near duplicates of each distinct text."""
+    here, there = texts.names.index(split), texts.names.index(other)
+    own, theirs = texts.places_in(here), texts.places_in(there)
+    if split == other:
+        distinct, counts = numpy.unique(own, return_counts=True)
+        twins = distinct[counts > 1]
+    else:
+        twins = numpy.intersect1d(own, theirs)
+    in_sample = sampled if sampled is not None and here == there == 0 else None
+    close = [place for place, of in near.items() if there in of and (in_sample is None or place in in_sample)]
+    is_exact = numpy.isin(own, twins)
+    exact = numpy.flatnonzero(is_exact)
+    nearly = numpy.flatnonzero(numpy.isin(own, close) & ~is_exact)
     chosen: dict[tuple[int, int], Example] = {}
-    for _, example in sorted(examples, key=lambda item: (item[0], item[1].row)):
-        pair = (example.row, example.other_row)
-        chosen.setdefault(tuple(sorted(pair)) if split == other else pair, example)
+    for row in (*nearly.tolist(), *exact.tolist()):
+        place = int(own[row])
+        twin, similarity = (place, 1.0) if is_exact[row] else near[place][there]
+        row = int(numpy.argmax(own == place))
+        twin_row = int(numpy.flatnonzero(theirs == twin)[int(split == other and twin == place)])
+        pair = (row, twin_row)
+        chosen.setdefault(tuple(sorted(pair)) if split == other else pair, Example(row, twin_row, similarity))
         if len(chosen) == EXAMPLES:
             break
-    return Overlap(sorted(exact), sorted(nearly), list(chosen.values()))
+    return Overlap(exact.tolist(), nearly.tolist(), list(chosen.values()))

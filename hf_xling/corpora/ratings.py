@@ -8,26 +8,30 @@ import math
 import statistics
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
+import pyarrow
 
 import hf_xling
 from hf_xling import runs
 from hf_xling.corpora import duplicates as dup
-from hf_xling.corpora.builders import LedgerCorpusConfig, _write_shards
 from hf_xling.corpora.cleaning import clean_text
-from hf_xling.corpora.licences import Published, check_publishable, licensing
+from hf_xling.corpora.generators import CARD_KEY, for_card
+from hf_xling.corpora.licences import Licensing, Published, check_publishable, licensing
+from hf_xling.corpora.shards import TableBuilder, write_config
+from hf_xling.corpora.sources import SPLITS, split_names
+from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.errors import InputError, one_line
 from hf_xling.hub.cards import counts_table, render_card
+from hf_xling.hub.push import PushArguments
 from hf_xling.recipes import RecipeParser
-from hf_xling.tables import HUB_ID, SUFFIXES, Table, read_table
+from hf_xling.tables import Table, read_table
 
-SPLITS = ("train", "validation", "test")
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
 _TEXT = datasets.Value("string")
 FEATURES = datasets.Features({"id": _TEXT, "text": _TEXT, "label": datasets.Value("float64")})
@@ -80,7 +84,7 @@ class RatedBuildConfig:
     )
     near_threshold: float = field(default=0.8, metadata={"help": "least Jaccard similarity of near duplicates"})
     license: str | None = field(default=None, metadata={"help": "licence identifier for the card, such as cc-by-4.0"})
-    repo_id: str | None = field(default=None, metadata={"help": "its name on the Hub, for the card's example"})
+    repo_id: str | None = field(default=None, metadata={"help": "its name on the Hub, for the card and --push_to_hub"})
 
     _argument_group_name = "corpus"
 
@@ -110,29 +114,6 @@ class RatedRow(NamedTuple):
     raw: str
     clean: str
     label: float
-
-
-class RatedCorpus(datasets.GeneratorBasedBuilder):
-    """Rated texts as a `datasets` builder: columns `id` (string), `text` (string) and `label` (float64).
-
-    `rows` are those of each split; `config_name` is one of `CONFIGS`, and `content_hash` stands for what was read.
-    """
-
-    BUILDER_CONFIG_CLASS = LedgerCorpusConfig
-
-    def __init__(self, name: str, rows: Rows, **kwargs: Any):
-        self.rows = rows
-        super().__init__(dataset_name=name, **kwargs)
-
-    def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=FEATURES)
-
-    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in self.rows]
-
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, row in enumerate(self.rows[split]):
-            yield number, {"id": row.id, "text": getattr(row, self.config.name), "label": row.label}
 
 
 def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[Rows, dict[str, Counter[str]]]:
@@ -171,14 +152,9 @@ def _tables(config: RatedBuildConfig) -> dict[str, Table]:
     if config.source is None:
         files = {split: getattr(config, f"{split}_file") for split in SPLITS}
         return {split: read_table(file) for split, file in files.items() if file is not None}
-    path = Path(config.source)
-    if not path.is_dir() and (path.exists() or path.suffix in SUFFIXES or not HUB_ID.match(config.source)):
+    names = split_names(config.source)
+    if names is None:
         return {"train": read_table(config.source)}
-    with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:  # for folders, as in `read_table`
-        try:
-            names = datasets.get_dataset_split_names(config.source, cache_dir=cache if path.is_dir() else None)
-        except Exception as error:  # datasets, huggingface_hub and pyarrow each raise their own kinds
-            raise InputError(f"{path}: cannot be loaded as a dataset ({type(error).__name__}: {error})") from error
     if "train" not in names:
         raise InputError(f"{config.source}: has no split `train`; its splits are {', '.join(names)}")
     tables = {split: read_table(config.source, split=split) for split in SPLITS if split in names}
@@ -238,11 +214,11 @@ def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any
         if spec.local_only:
             way_out = f"build {spec.name} for local use, without --repo_id, and publish the model trained on it instead"
             raise InputError(f"--repo_id {config.repo_id}: {spec.local_only}; {way_out}")
-        check_publishable(licensing(config.source or spec.title, (), Published("dataset", config.repo_id)))
+        check_publishable(_chain(spec, config))
     output = Path(config.output_dir)
     usable, unusable = read_rated_texts(spec, config)
     digest = hashlib.sha256(json.dumps([usable, unusable]).encode()).hexdigest()
-    identity = runs.by_content({**vars(config), "output_dir": None}, _SOURCES)
+    identity = runs.by_content({**vars(config), "output_dir": None, "repo_id": None}, _SOURCES)
     if config.source is not None and not Path(config.source).exists():
         identity["source"] += f" ({digest})"  # a dataset on the Hub can change under its name
     if runs.claim(output, f"dataset_scripts/{spec.name}.py", identity):
@@ -254,43 +230,59 @@ def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any
     with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:
         for name in CONFIGS:
             content = f"{digest}-{config.near_threshold}-{config.drop_leaked}"
-            builder = RatedCorpus(spec.name, rows[name], config_name=name, content_hash=content, cache_dir=cache)
-            builder.download_and_prepare()
-            files[name] = _write_splits(builder, output / name)
+            tables = {split: _as_table(part, name) for split, part in rows[name].items()}
+            options = {"config_name": name, "content_hash": content, "cache_dir": cache}
+            files[name] = write_config(TableBuilder(spec.name, tables, FEATURES, **options), output / name)
     facts = {"usable": usable, "duplicates": duplicates, "rows": rows, "counts": counts, "files": files}
     runs.write_text(output / "README.md", _card(spec, config, facts))
-    runs.finish(output, rows={name: sum(map(len, rows[name].values())) for name in CONFIGS}, counts=counts)
+    of_each = {name: sum(map(len, rows[name].values())) for name in CONFIGS}
+    runs.finish(output, rows=of_each, counts=counts, repo_id=config.repo_id or f"org/{spec.name}")
     return counts
 
 
-def _write_splits(builder: RatedCorpus, folder: Path) -> list[dict[str, str]]:
-    """Write the splits as Parquet files into `folder`; return the card's `data_files`."""
-    files = []
-    with runs.written_aside(folder) as aside:
-        for split in builder.rows:
-            pattern = Path(_write_shards(builder.as_dataset(split=split), aside / split))
-            for file in (aside / split).iterdir():  # the helper calls them all `train-…`
-                file.rename(aside / file.name.replace("train", split, 1))
-            (aside / split).rmdir()
-            files.append({"split": split, "path": f"{folder.name}/{pattern.name.replace('train', split, 1)}"})
-    return files
+def _as_table(rows: Sequence[RatedRow], text: str) -> pyarrow.Table:
+    """The columns of `FEATURES`; `text` is one of `CONFIGS`."""
+    columns = {"id": [row.id for row in rows], "text": [getattr(row, text) for row in rows]}
+    return pyarrow.table({**columns, "label": [row.label for row in rows]}, FEATURES.arrow_schema)
+
+
+def _chain(spec: RatedCorpusSpec, config: RatedBuildConfig) -> Licensing:
+    """The licences of the texts, by the names of all files; a file says nothing where its name is not known."""
+    given = [value for name in _SOURCES if (value := getattr(config, name)) is not None]
+    called = [Path(value).name if Path(value).exists() else value for value in given]
+    known = [name for name in [*called, spec.title] if find_terms(name, SOURCES)]
+    own = spec.title if config.source is None or Path(config.source).exists() else config.source
+    sources = dict.fromkeys(known or [own])
+    return licensing(sources, (), Published("dataset", config.repo_id), given=config.license)
 
 
 def _card(spec: RatedCorpusSpec, config: RatedBuildConfig, facts: dict[str, Any]) -> str:
-    metadata = {"pretty_name": spec.title, "language": [spec.language], "license": config.license}
+    chain = _chain(spec, config)
+    metadata = {"pretty_name": spec.title, "language": [spec.language]}
+    metadata |= {name: getattr(chain, name) for name in ("license", "license_name", "license_link")}
+    metadata[CARD_KEY] = for_card([*chain.components], ())
     metadata |= {"task_categories": ["text-classification"], "task_ids": ["sentiment-scoring"], "tags": ["regression"]}
     configs = [{"config_name": name, "data_files": facts["files"][name]} for name in CONFIGS]
     metadata["configs"] = [{**configs[0], "default": True}, *configs[1:]]
     given = [value for name in _SOURCES if (value := getattr(config, name)) is not None]
     names = [Path(value).resolve().name if Path(value).exists() else value for value in given]
     facts["sources"] = zip(names, map(runs.content_hash, given), strict=True)
-    facts |= {"spec": spec, "config": config, "repo_id": config.repo_id or f"org/{spec.name}", "shingle": dup.SHINGLE}
+    facts |= {
+        "spec": spec,
+        "config": config,
+        "license": chain,
+        "repo_id": config.repo_id or f"org/{spec.name}",
+        "shingle": dup.SHINGLE,
+    }
     facts |= {"mean": statistics.fmean, "deviation": statistics.pstdev, "version": hf_xling.__version__}
     return render_card("rated_dataset_card", metadata, {**facts, "table": counts_table(facts["counts"])})
 
 
 def main(spec: RatedCorpusSpec, argv: Sequence[str]) -> str:
     """Parse, build, and return the closing lines; the scripts of rated corpora call this."""
-    parser = RecipeParser([RatedBuildConfig], prog=f"dataset_scripts/{spec.name}.py", description=spec.description)
-    (config,) = parser.parse(argv)
-    return f"{spec.name}:\n{counts_table(build(spec, config))}\ndataset: {config.output_dir}"
+    types = [RatedBuildConfig, PushArguments]
+    parser = RecipeParser(types, prog=f"dataset_scripts/{spec.name}.py", description=spec.description)
+    config, push = parser.parse(argv)
+    push.check(config.repo_id)
+    closing = [f"{spec.name}:", counts_table(build(spec, config)), f"dataset: {config.output_dir}"]
+    return "\n".join([*closing, *push.publish(config.output_dir, config.repo_id)])

@@ -1,35 +1,56 @@
-"""Source texts of a corpus, and what was generated from them."""
+"""Source texts of a corpus, split before anything is made of them, and what was generated from them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
+import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
 from hf_xling import runs
-from hf_xling.errors import InputError
-from hf_xling.tables import read_table
+from hf_xling.corpora.duplicates import fold
+from hf_xling.errors import InputError, one_line
+from hf_xling.tables import HUB_ID, SPLIT_FILE, SUFFIXES, Table, stream_table
 
-# Where --text_column is not given: SNLI's columns, else the one text column.
-DEFAULT_COLUMNS = (("premise", "hypothesis"), ("text",))
+SPLITS = ("train", "validation", "test")
+# Where --text_column is not given: SNLI's columns on the Hub and in its own files, else the one text column.
+DEFAULT_COLUMNS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("text",))
+LABEL_COLUMNS = ("label", "gold_label")
+# Numbers on the Hub and words in its own files; what no majority of SNLI's annotators agreed on is -1 and `-`.
+LABELS = {"0": "entailment", "1": "neutral", "2": "contradiction"}
+UNLABELLED = ("-1", "-", "")
+PROVENANCE = ("task", "language", "model_id", "model_sha", "prompt_id")
+REASONS = ("null text", "empty text", "unlabelled")  # why a row of the source is dropped
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """The distinct sentences of a source, in order of first appearance.
+    """The distinct sentences of a source, in order of first appearance; a sentence's place is its group.
+
+    A row belongs to the split that the source has it in, or that the hash of its first text says. A sentence belongs to
+    the last split (in the order of `SPLITS`) in which any row has it: so no sentence of a test row is one of training.
 
     Attributes:
         texts: the sentences, verbatim.
-        slots: how many texts the source holds, with repetitions.
-        empty: how many of the slots hold nothing; they are left out.
+        split_of: (n,) int8, the place in `SPLITS` of each sentence's split.
+        contradictions: (m, 2) int64, the places of premise and hypothesis of the rows labelled as contradictions.
+        counts: a row for each split. `source rows`, less those dropped for each of `REASONS`, have so many `texts`;
+            these less the `repeated` ones and those that stand `in a later split` are its `sentences`.
     """
 
     texts: list[str]
-    slots: int
-    empty: int
+    split_of: numpy.ndarray
+    contradictions: numpy.ndarray
+    counts: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,42 +60,203 @@ class Generation:
     Attributes:
         folder: where it lies.
         manifest: the run's `manifest.json`.
-        rows: its accepted rows, one a distinct pair of root and text.
+        rows: its accepted rows: `root_text`, `text` and `PROVENANCE`, all strings; None once they are in a corpus.
     """
 
     folder: str
     manifest: dict[str, Any]
-    rows: list[dict[str, Any]]
+    rows: pyarrow.Table | None
 
 
-def read_sentences(source: str, text_columns: list[str] | None = None, split: str = "train") -> Sentences:
-    """The sentences of `source` (whatever `read_table` reads), taken from its text columns.
+def read_sentences(
+    source: str | Mapping[str, str],
+    text_columns: Sequence[str] | None = None,
+    label_column: str | None = None,
+    splits: Sequence[str] | None = None,
+    held_out: Mapping[str, float] | None = None,
+) -> Sentences:
+    """The sentences of `source`, taken from its text columns.
+
+    Args:
+        source: whatever `read_table` reads, or such a source for each split.
+        text_columns: the first of two is the premise.
+        label_column: of the labels of inference; `none` takes none, and by default it is one of `LABEL_COLUMNS`.
+        splits: of a source that has some, those to read; by default all of `SPLITS` that are there.
+        held_out: of a source without splits, the shares of `validation` and `test`.
 
     Raises:
-        InputError: no such source or column, or no sentence in it.
+        InputError: no such source, split, column or label, or no sentence in it.
     """
-    table = read_table(source, split=split).require_rows()
-    if text_columns is None:
-        known = [names for names in DEFAULT_COLUMNS if set(names) <= set(table.columns)]
-        if not known:
-            raise InputError(
-                f"{source}: has neither `premise` and `hypothesis` nor `text`; --text_column names its text columns "
-                f"({', '.join(table.columns)})"
-            )
-        text_columns = list(known[0])
-    columns = [table.column(name) for name in text_columns]
-    slots = [value for row in zip(*columns, strict=True) for value in row]
-    filled = [text for text in slots if isinstance(text, str) and text.strip()]
-    if not filled:
-        raise InputError(f"{source}: holds no sentence")
-    return Sentences(list(dict.fromkeys(filled)), len(slots), len(slots) - len(filled))
+    collected, parts = _Collected(held_out or {}), _tables(source, splits)
+    if held_out and None not in parts:
+        raise InputError(f"{_named(source)}: has splits of its own; --validation_share and --test_share go without")
+    for split, tables in parts.items():
+        for table in tables:
+            collected.take(table, split, text_columns, label_column)
+    sentences = collected.sentences()
+    if not sentences.texts:
+        raise InputError(f"{_named(source)}: holds no sentence")
+    return sentences
 
 
-def read_generation(folder: str) -> Generation:
-    """The accepted rows of the finished run of `hf-xling generate` in `folder`, each distinct (root, text) once.
+def _named(source: str | Mapping[str, str]) -> str:
+    return source if isinstance(source, str) else ", ".join(source.values())
+
+
+def _tables(source: str | Mapping[str, str], splits: Sequence[str] | None) -> dict[str | None, Iterator[Table]]:
+    """The blocks of each split; the split is None where the source has none of its own."""
+    if not isinstance(source, str):
+        return {split: stream_table(file) for split, file in source.items()}
+    own = split_names(source)
+    if own is None:
+        if splits not in (None, ["train"]):
+            raise InputError(f"--split {' '.join(splits)}: {source} has no splits of its own")
+        return {None: stream_table(source)}
+    wanted = splits or [split for split in SPLITS if split in own]
+    for split in wanted or ["train"]:
+        if split not in own or split not in SPLITS:
+            raise InputError(f"{source}: has no split `{split}` to take; its splits are {', '.join(own)}")
+    return {split: stream_table(source, split=split) for split in wanted}
+
+
+def split_names(source: str) -> list[str] | None:
+    """The splits of a dataset folder or Hub dataset; None for a file, or a folder that is one table in parts.
 
     Raises:
-        InputError: `folder` holds no finished run.
+        InputError: it cannot be loaded as a dataset.
+    """
+    import datasets
+
+    path = Path(source)
+    if path.is_dir():
+        parts = list(path.glob("*.parquet"))
+        if parts and not any(SPLIT_FILE.search(part.name) for part in parts):
+            return None
+    elif path.exists() or path.suffix in SUFFIXES or not HUB_ID.match(source):
+        return None
+    with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:  # for folders, as in `read_table`
+        try:
+            return datasets.get_dataset_split_names(source, cache_dir=cache if path.is_dir() else None)
+        except Exception as error:  # datasets, huggingface_hub and pyarrow each raise their own kinds
+            raise InputError(
+                f"{source}: cannot be loaded as a dataset ({type(error).__name__}: {one_line(error)})"
+            ) from error
+
+
+class _Collected:
+    """The sentences of the blocks taken so far."""
+
+    def __init__(self, held_out: Mapping[str, float]):
+        self.held_out = held_out
+        self.places: dict[str, int] = {}
+        self.standing = bytearray()  # for each sentence, a bit for each split whose rows have it
+        self.contradictions: dict[tuple[int, int], None] = {}
+        self.counts: dict[int, Counter[str]] = {}
+
+    def take(
+        self, table: Table, split: str | None, text_columns: Sequence[str] | None, label_column: str | None
+    ) -> None:
+        names = text_columns or _default_columns(table)
+        columns = [table.column(name) for name in names]
+        labels = _labels(table, label_column, text_columns is None and len(names) > 1)
+        for index, texts in enumerate(zip(*columns, strict=True)):
+            problem = _problem(texts)
+            label = None if problem or labels is None else labels(index)
+            if problem is None and labels is not None and label is None:
+                problem = "unlabelled"
+            number = SPLITS.index(split) if split else self._drawn(texts[0])
+            counts = self.counts.setdefault(number, Counter())
+            counts["source rows"] += 1
+            if problem:
+                counts[problem] += 1
+                continue
+            counts["texts"] += len(texts)
+            found = [self._place(text, number, counts) for text in texts]
+            if label == "contradiction" and len(found) > 1:
+                self.contradictions[found[0], found[1]] = None
+
+    def _drawn(self, text: Any) -> int:
+        """The split of a row whose source has none: the text alone decides, so that a grown source keeps its splits."""
+        if not self.held_out or not isinstance(text, str):
+            return 0
+        digest = hashlib.blake2b(fold(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        drawn, end = int.from_bytes(digest) / 2**64, 0.0
+        for split, share in self.held_out.items():
+            end += share
+            if drawn < end:
+                return SPLITS.index(split)
+        return 0
+
+    def _place(self, text: str, number: int, counts: Counter[str]) -> int:
+        place = self.places.setdefault(text, len(self.places))
+        if place == len(self.standing):
+            self.standing.append(0)
+        if not self.standing[place] >> number & 1:
+            self.standing[place] |= 1 << number
+            counts["distinct"] += 1
+        return place
+
+    def sentences(self) -> Sentences:
+        standing = numpy.frombuffer(bytes(self.standing), dtype=numpy.uint8)
+        split_of = numpy.zeros(len(standing), dtype=numpy.int8)
+        for number in range(1, len(SPLITS)):
+            split_of[standing >> number & 1 == 1] = number
+        rows = []
+        for number in sorted(self.counts):
+            counts, own = self.counts[number], int((split_of == number).sum())
+            later = counts["distinct"] - own
+            row = {"split": SPLITS[number], "source rows": counts["source rows"]}
+            row |= {reason: counts[reason] for reason in REASONS} | {"texts": counts["texts"]}
+            row |= {"repeated": counts["texts"] - counts["distinct"], "in a later split": later, "sentences": own}
+            rows.append(row)
+        pairs = numpy.array(list(self.contradictions), dtype=numpy.int64).reshape(-1, 2)
+        return Sentences(list(self.places), split_of, pairs, rows)
+
+
+def _default_columns(table: Table) -> Sequence[str]:
+    for names in DEFAULT_COLUMNS:
+        if set(names) <= set(table.columns):
+            return names
+    raise InputError(
+        f"{table.require_rows().name}: has neither `premise` and `hypothesis` nor `text`; --text_column names its text "
+        f"columns ({', '.join(table.columns)})"
+    )
+
+
+def _problem(texts: Sequence[Any]) -> str | None:
+    if any(not isinstance(text, str) for text in texts):
+        return "null text"
+    return None if all(text.strip() for text in texts) else "empty text"
+
+
+def _labels(table: Table, name: str | None, by_default: bool) -> Any:
+    """A function that gives the label of a row in words, or None for an unlabelled one; None if labels are not read."""
+    if name is None:
+        name = next((each for each in LABEL_COLUMNS if by_default and each in table.columns), "none")
+    if name == "none":
+        return None
+    values, classes = table.column(name), table.class_names.get(name)
+
+    def label(index: int) -> str | None:
+        value = values[index]
+        if value is None or str(value) in UNLABELLED:
+            return None
+        word = classes[value] if classes and isinstance(value, int) else LABELS.get(str(value), str(value))
+        if word not in LABELS.values():
+            raise InputError(
+                f"{table.where(index)}: `{name}` is {one_line(repr(value), 60)}; entailment, neutral or contradiction "
+                "(or 0, 1, 2) is needed; `--label_column none` reads no labels"
+            )
+        return word
+
+    return label
+
+
+def read_manifest(folder: str | Path, option: str = "--generated") -> dict[str, Any]:
+    """The manifest of the finished run of `hf-xling generate` in `folder`.
+
+    Raises:
+        InputError: `folder`, which `option` gave, holds no finished run.
     """
     path = Path(folder)
     try:
@@ -84,11 +266,23 @@ def read_generation(folder: str) -> Generation:
         run = runs.read_run(path)
         if run is None or not run["finished"]:  # rows and a manifest are there too after an endpoint has died
             raise ValueError("an unfinished run")
-        table = pyarrow.parquet.read_table(path / "accepted")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{option} {folder}: holds no finished run of `hf-xling generate`") from error
+    return manifest
+
+
+def read_generation(folder: str) -> Generation:
+    """The accepted rows of the finished run of `hf-xling generate` in `folder`.
+
+    Raises:
+        InputError: `folder` holds no finished run.
+    """
+    manifest, columns = read_manifest(folder), ["source_text", "root_text", "text", *PROVENANCE]
+    try:
+        # A name that stands in each of a million rows is read once.
+        table = pyarrow.parquet.read_table(Path(folder) / "accepted", columns=columns, read_dictionary=[*PROVENANCE])
     except (OSError, ValueError) as error:
         raise InputError(f"--generated {folder}: holds no finished run of `hf-xling generate`") from error
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in table.to_pylist():
-        row["root_text"] = row["root_text"] or row["source_text"]
-        rows.setdefault((row["root_text"], row["text"]), row)
-    return Generation(folder, manifest, list(rows.values()))
+    root = pyarrow.compute.coalesce(table["root_text"], table["source_text"])
+    rows = pyarrow.table({"root_text": root, **{name: table[name] for name in ("text", *PROVENANCE)}})
+    return Generation(folder, manifest, rows)

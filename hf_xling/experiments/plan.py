@@ -80,7 +80,7 @@ def make_plan(config: ExperimentsConfig) -> Plan:
         regressors={e.name: _regressor(config, folder, e) for e in experiments},
     )
     read_sources(plan.generations["paraphrase"][0])
-    read_sentences(config.news, split=config.split)
+    read_sentences(config.news, splits=[config.split])
     for side in SIDES:
         section = task_section(config, side)
         check_checkpoint(section["model_name_or_path"], section.get("model_revision"))
@@ -146,7 +146,7 @@ def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusS
         output_dir=str(folder / "corpora" / name),
         generated=[str(folder / "generation" / "-".join(chain)) for chain in spec.chains],
         text_column=None if news else config.text_column,
-        split=config.split,
+        split=[config.split],
         source_language=config.language if news else config.source_language,
         source_name=config.news_name if news else config.source_name,
         license=config.license,

@@ -123,6 +123,11 @@ def get_language(
     return dataclasses.replace(language, **given) if given else language
 
 
+def language_name(code: str) -> str:
+    """The English name of a language with a built-in profile; of another, its code."""
+    return LANGUAGES[code].name if code in LANGUAGES else code
+
+
 def read_mappings(path: Path | Traversable, dtype: type, where: str) -> list[dict[str, Any]]:
     """The mappings in the YAML file at `path`, one a document, whose keys are fields of the dataclass `dtype`.
 

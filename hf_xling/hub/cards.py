@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-import hf_xling
+# Of the Hub; in a cell its underscore is escaped.
+_TOKEN = re.compile(r"\bhf(?:_|&#95;)[A-Za-z0-9]{20,}")
 
 
 def render_card(template: str, metadata: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """The card of `template` (`dataset_card`, `encoder_card`, `regressor_card`): YAML front matter and Markdown.
+    """The card of `template` (`dataset_card`, `encoder_card`, …): YAML front matter and Markdown, with no token in it.
 
     Args:
         template: a file of `model_cards/` without its ending.
@@ -26,24 +27,19 @@ def render_card(template: str, metadata: Mapping[str, Any], facts: Mapping[str, 
         {key: value for key, value in metadata.items() if value}, allow_unicode=True, sort_keys=False
     )
     body = _ENVIRONMENT.get_template(f"{template}.md.jinja").render(facts)
-    return f"---\n{front}---\n\n{body}\n"
+    return _TOKEN.sub("hf_…", f"---\n{front}---\n\n{body}\n")
 
 
-def model_card(template: str, base: str, settings: Mapping[str, Any], metadata: Mapping[str, Any], **facts: Any) -> str:
-    """The card of a trained model.
-
-    Args:
-        template: `encoder_card` or `regressor_card`.
-        base: the checkpoint that training started from; of a folder only the name is shown.
-        settings: what the card's table of training settings holds.
-        metadata: front matter beside the base model's name and the library.
-        facts: what else the template shows.
-    """
-    local = Path(base).exists()
-    name = Path(base).resolve().name if local else base
-    front = {"library_name": "transformers", **({} if local else {"base_model": base}), **metadata}
-    facts["repo_id"] = facts.get("repo_id") or "org/name"
-    return render_card(template, front, {"base": name, "settings": settings, "version": hf_xling.__version__, **facts})
+def training_settings(args: Any, names: Sequence[str], **more: Any) -> dict[str, Any]:
+    """A card's table of settings: fields of `TrainingArguments` by name, what else is given, and the versions."""
+    processes = args.world_size
+    together = args.per_device_train_batch_size * args.gradient_accumulation_steps * processes
+    given = {name: getattr(args, name) for name in names}
+    found = {name: getattr(value, "value", value) for name, value in given.items()}  # some are members of an Enum
+    computed = {"rows an optimiser step": together, "processes": processes, **more, "seed": args.seed}
+    precision = "bf16" if args.bf16 else "fp16" if args.fp16 else "float32"
+    versions = ", ".join(f"{package} {version(package)}" for package in ("torch", "transformers", "datasets"))
+    return {**found, **computed, "precision": precision, "device": args.device.type, "versions": versions}
 
 
 def cell(value: Any, limit: int = 200) -> str:

@@ -1,25 +1,95 @@
-"""What may leave for the Hub: no pickle, no token, no path of this machine."""
+"""What commands are told about pushing, and when they push: at their end, once and for all."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hf_xling.errors import InputError
+from hf_xling.hub.publish import check_access, publish
 from hf_xling.runs import write_json
 
 STATE_FILE = "trainer_state.json"
+_TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 
 
-def check_strategy(strategy: str) -> None:
-    """An `InputError` unless a Trainer pushes at its end only.
+@dataclass
+class PushArguments:
+    """Whether and how a command publishes the dataset that it builds; the token is the saved one, or HF_TOKEN."""
 
-    What it pushes with each checkpoint holds a pickle of all its arguments, `--hub_token` among them.
+    push_to_hub: bool = field(default=False, metadata={"help": "publish the finished folder on the Hub as --repo_id"})
+    private: bool = field(default=False, metadata={"help": "make the repository private"})
+    tag: str | None = field(default=None, metadata={"help": _TAG_HELP})
+
+    _argument_group_name = "publishing"
+
+    def check(self, repo_id: str | None) -> None:
+        """An `InputError` where there is no name to push to."""
+        if self.push_to_hub and repo_id is None:
+            raise InputError("--push_to_hub: --repo_id ORG/NAME is needed, its name on the Hub")
+
+    def publish(self, folder: str, repo_id: str | None) -> list[str]:
+        """Push the dataset in `folder` if that is asked for; return the closing line on it."""
+        if not self.push_to_hub:
+            return []
+        assert repo_id is not None, "check() was not called"
+        return [str(publish(folder, repo_id, kind="dataset", private=self.private, tag=self.tag))]
+
+
+@dataclass
+class TrainingPushArguments:
+    """The fields of `TrainingArguments` for pushing, by shorter names as well; to be inherited before those."""
+
+    hub_model_id: str | None = field(
+        default=None,
+        metadata={"aliases": ["--repo_id"], "help": "name on the Hub, org/name (or --repo_id); default: the folder's"},
+    )
+    hub_private_repo: bool = field(
+        default=False, metadata={"aliases": ["--private"], "help": "make the repository private (or --private)"}
+    )
+    hub_tag: str | None = field(default=None, metadata={"aliases": ["--tag"], "help": f"{_TAG_HELP} (or --tag)"})
+    hub_strategy: str = field(
+        default="end", metadata={"help": "when to push; other than at the end a pickle of all arguments would go too"}
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hub_strategy != "end":
+            raise InputError(
+                f"--hub_strategy {self.hub_strategy}: would push a pickle of all arguments, the token among them; "
+                "take `end`"
+            )
+        self.hub_private_repo = self.hub_private_repo or None  # which leaves it to the organisation
+
+
+class ModelPush:
+    """The push at the end of a training script, in the place of Trainer's own, which is switched off.
+
+    Args:
+        args: the `TrainingArguments`, with `TrainingPushArguments`.
+        is_finished: whether the run is; else it is checked first whether one may push at all, on the first process.
+
+    Raises:
+        InputError, XlingError: as for `publish`.
     """
-    if strategy != "end":
-        raise InputError(
-            f"--hub_strategy {strategy}: would push a pickle of all arguments, the token among them; take `end`"
-        )
+
+    def __init__(self, args: Any, is_finished: bool):
+        self.args = args
+        self.wanted, args.push_to_hub = args.push_to_hub and args.should_save, False
+        self.repo_id = args.hub_model_id or Path(args.output_dir).resolve().name
+        if self.wanted and not is_finished:
+            options = {"private": args.hub_private_repo, "token": args.hub_token}
+            self.repo_id = args.hub_model_id = check_access(self.repo_id, kind="model", **options)
+
+    def publish(self) -> list[str]:
+        """Push the output folder if that is asked for; return the closing line on it."""
+        if not self.wanted:
+            return []
+        args = self.args
+        options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
+        return [str(publish(args.output_dir, self.repo_id, kind="model", tag=args.hub_tag, **options))]
 
 
 def forget_local_paths(folder: str | Path) -> None:

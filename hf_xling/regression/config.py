@@ -8,13 +8,13 @@ from typing import Literal
 from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
-from hf_xling.hub.push import check_strategy
+from hf_xling.hub.push import TrainingPushArguments
 
 COMMAND = "trainers/regression.py"
 
 
 @dataclass
-class RegressionConfig(TrainingArguments):
+class RegressionConfig(TrainingPushArguments, TrainingArguments):
     """`TrainingArguments` for a rating head, or a head of classes.
 
     Defaults that differ from transformers': `learning_rate` 5e-5, `per_device_train_batch_size` 16 and
@@ -74,9 +74,6 @@ class RegressionConfig(TrainingArguments):
         default="none", metadata={"help": "trackers, such as trackio or tensorboard"}
     )
 
-    hub_strategy: str = field(
-        default="end", metadata={"help": "when to push; other than at the end a pickle of all arguments would go too"}
-    )
     restore_callback_states_from_checkpoint: bool = field(
         default=True, metadata={"help": "count the evaluations of early stopping on when a run is resumed"}
     )
@@ -95,7 +92,6 @@ class RegressionConfig(TrainingArguments):
         if "no" in (str(self.eval_strategy), str(self.save_strategy)):
             self.load_best_model_at_end = False  # there is no best one to end with
         super().__post_init__()
-        check_strategy(self.hub_strategy)
         if self.device.type == "cpu":
             self.dataloader_pin_memory = False  # torch warns of it at every start
         if self.max_length is not None and self.max_length < 3:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from datasets import Dataset, Features, Value
 
 from hf_xling.corpora.cleaning import clean_text
+from hf_xling.corpora.generators import WRITTEN_BY
+from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
 from hf_xling.tables import Table, read_table
 
@@ -28,11 +30,13 @@ class Splits:
             `label` (float64 ratings, or int64 numbers of classes).
         label_names: of the classes, in the order of their numbers; None for ratings.
         dropped: how many rows were left out, by split and reason; splits that lost none are absent.
+        corpora: where they come from, for the card of the model.
     """
 
     datasets: dict[str, Dataset]
     label_names: list[str] | None
     dropped: dict[str, dict[str, int]]
+    corpora: list[Corpus]
 
 
 class _BadRow(Exception):
@@ -82,6 +86,7 @@ def load_splits(
     rows: dict[str, _Rows] = {}
     dropped: dict[str, dict[str, int]] = {}
     label_names: list[str] | None = None
+    written: dict[str, list[Any]] = {}  # of the training split, what tells who wrote it
     for split, table in _tables(script):
         class_names = table.class_names.get(script.label_column)
         read_label = partial(_rating, values=values, class_names=class_names, limits=script.label_range)
@@ -89,6 +94,8 @@ def load_splits(
             known = sorted(set(rows["train"].labels), key=label_names.index) if rows else None
             read_label = partial(_class_name, values=values, class_names=class_names, known=known)
         rows[split], lost = _usable(table, script, read_label)
+        if split == "train":
+            written = {name: table.columns[name] for name in WRITTEN_BY if name in table.columns}
         if lost:
             dropped[split] = dict(lost)
         if is_classes and split == "train":
@@ -99,7 +106,20 @@ def load_splits(
                     f"{table.name}: all labels in column `{script.label_column}` are `{rows[split].labels[0]}`; "
                     "at least two classes are needed"
                 )
-    return Splits({split: _dataset(part, label_names) for split, part in rows.items()}, label_names, dropped)
+    datasets = {split: _dataset(part, label_names) for split, part in rows.items()}
+    return Splits(datasets, label_names, dropped, _corpora(script, datasets, written))
+
+
+def _corpora(
+    script: RegressionScriptArguments, datasets: Mapping[str, Dataset], written: Mapping[str, list[Any]]
+) -> list[Corpus]:
+    counts = {split: len(dataset) for split, dataset in datasets.items()}
+    if script.dataset_name is not None:
+        return [corpus_of(script.dataset_name, counts, written, script.dataset_config)]
+    return [
+        corpus_of(getattr(script, f"{split}_file"), {split: count}, written if split == "train" else {})
+        for split, count in counts.items()
+    ]
 
 
 def _tables(script: RegressionScriptArguments) -> Iterator[tuple[str, Table]]:

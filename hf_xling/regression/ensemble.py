@@ -7,16 +7,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy
 
-import hf_xling
+from hf_xling.corpora.lineage import lineage_beside, together
+from hf_xling.corpora.model_cards import check_model_publishable
 from hf_xling.errors import InputError
-from hf_xling.hub.cards import render_card
+from hf_xling.hub.contents import ENSEMBLE_FILE
+from hf_xling.regression.card import write_ensemble_card
 from hf_xling.regression.rater import Rater
 from hf_xling.runs import write_json, written_aside
-
-ENSEMBLE_FILE = "ensemble.json"
 
 
 @dataclass(frozen=True)
@@ -73,24 +74,20 @@ class RatingEnsemble:
         return Ratings.of([member.logits(texts)[:, 0] for member in self.members])
 
     def save_pretrained(
-        self, folder: str | Path, repo_id: str | None = None, results: Mapping[str, float] | None = None
+        self, folder: str | Path, repo_id: str | None = None, results: Mapping[str, Any] | None = None
     ) -> None:
         """Write it as one folder with a card, whole or not at all.
 
         Args:
             folder: to be written, or to be replaced.
             repo_id: what the card's example calls it.
-            results: what was measured of it, for the card.
+            results: what was measured of it, for the card, as in `all_results.json`.
         """
         with written_aside(folder) as aside:
             names = [f"member-{number}" for number in range(1, len(self.members) + 1)]
             for name, member in zip(names, self.members, strict=True):
                 member.save(aside / name)
-            write_json(aside / ENSEMBLE_FILE, {"members": names})
-            facts = {"members": len(names), "repo_id": repo_id or "org/name", "results": results or {}}
-            metadata = {"library_name": "transformers", "pipeline_tag": "text-classification", "tags": ["regression"]}
-            card = render_card("ensemble_card", metadata, {**facts, "version": hf_xling.__version__})
-            (aside / "README.md").write_text(card, encoding="utf-8")
+            write_members(aside, [aside / name for name in names], repo_id, results)
 
     def push_to_hub(
         self,
@@ -99,26 +96,24 @@ class RatingEnsemble:
         private: bool | None = None,
         token: str | None = None,
         revision: str | None = None,
-        results: Mapping[str, float] | None = None,
+        results: Mapping[str, Any] | None = None,
     ) -> str:
-        """Upload it as a model repository; returns the commit's URL.
+        """Upload it as a model repository (`hub.publish`); returns the commit's URL.
 
         Args:
             repo_id: `org/name`; made if it is not there.
             private: make it private.
             token: of the Hub; by default the saved one.
             revision: the branch to commit to.
-            results: what was measured of it, for the card.
+            results: what was measured of it, for the card, as in `all_results.json`.
         """
-        from huggingface_hub import HfApi
+        from hf_xling.hub.publish import publish
 
-        api = HfApi(token=token)
+        check_model_publishable(together([member.lineage for member in self.members]), repo_id)
         with tempfile.TemporaryDirectory(prefix="hf_xling-") as folder:
             self.save_pretrained(Path(folder) / "ensemble", repo_id, results)
-            api.create_repo(repo_id, private=private, exist_ok=True)
-            options = {"commit_message": f"Ensemble of {len(self.members)}", "revision": revision}
-            done = api.upload_folder(repo_id=repo_id, folder_path=Path(folder) / "ensemble", **options)
-        return done.commit_url
+            options = {"private": private, "token": token, "revision": revision}
+            return publish(Path(folder) / "ensemble", repo_id, kind="model", **options).commit_url
 
 
 def member_names(name: str | Path, revision: str | None = None) -> list[str | Path]:
@@ -148,6 +143,14 @@ def _downloaded(name: str, revision: str | None) -> Path | None:
         return None  # loading it as a single checkpoint says what is wrong, if anything is
 
 
-def write_members(folder: Path, members: Sequence[Path]) -> None:
-    """Make `folder`, which holds the checkpoints `members`, an ensemble."""
+def write_members(
+    folder: Path,
+    members: Sequence[Path],
+    repo_id: str | None = None,
+    results: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Make `folder`, which holds the checkpoints `members`, an ensemble, with a card as `save_pretrained` has it."""
     write_json(folder / ENSEMBLE_FILE, {"members": [member.relative_to(folder).as_posix() for member in members]})
+    lineage = together([lineage_beside(member) for member in members])
+    write_ensemble_card(folder, len(members), lineage, repo_id, results or {}, settings or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
+from hf_xling.corpora.lineage import Lineage, lineage_beside
 from hf_xling.errors import InputError
 from hf_xling.pretrained import load_pretrained, load_tokenizer
 from hf_xling.regression.collator import RegressionCollator
@@ -29,11 +31,18 @@ class Rater:
     Args:
         model: a sequence classifier, as `load` finds it.
         tokenizer: of the model.
+        source: where both were loaded from: a folder or Hub id, and a revision.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        source: tuple[str, str | None] | None = None,
+    ):
         self.model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = tokenizer
+        self._source = source
         settings = getattr(model.config, SETTINGS, None) or {}
         length = max_length(model, tokenizer, settings.get("max_length"))
         self._cutter = Cutter(tokenizer, length, settings.get("long_text", "truncate"))
@@ -50,7 +59,8 @@ class Rater:
         """
         adapter = _adapter_settings(str(name), revision)
         if adapter is not None:
-            return cls(_merged(str(name), revision, adapter), load_tokenizer(str(name), revision, OPTION))
+            tokenizer = load_tokenizer(str(name), revision, OPTION)
+            return cls(_merged(str(name), revision, adapter), tokenizer, (str(name), revision))
         model, loading = load_pretrained(
             AutoModelForSequenceClassification, str(name), revision, OPTION, output_loading_info=True
         )
@@ -58,7 +68,15 @@ class Rater:
             raise InputError(
                 f"{OPTION} {name}: is no rating model; it lacks {', '.join(sorted(loading['missing_keys'])[:3])}"
             )
-        return cls(model, load_tokenizer(str(name), revision, OPTION))
+        return cls(model, load_tokenizer(str(name), revision, OPTION), (str(name), revision))
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """What the model descends from; empty where that is not recorded, or cannot be read."""
+        try:
+            return Lineage() if self._source is None else lineage_beside(*self._source)
+        except (OSError, ValueError):  # the Hub does not answer
+            return Lineage()
 
     @property
     def class_names(self) -> list[str] | None:
@@ -80,6 +98,8 @@ class Rater:
         """Write it as a plain checkpoint."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        if self.lineage.trainings:
+            self.lineage.write(folder)
 
 
 def _adapter_settings(name: str, revision: str | None) -> dict[str, Any] | None:

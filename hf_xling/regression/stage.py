@@ -19,7 +19,11 @@ from datasets import Dataset
 
 from hf_xling.adapters import LoraArguments
 from hf_xling.console import note
+from hf_xling.corpora.lineage import Lineage, descend
+from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.errors import InputError
+from hf_xling.hub.cards import training_settings
+from hf_xling.hub.push import ModelPush
 from hf_xling.pretrained import check_checkpoint
 from hf_xling.regression.arguments import (
     Part,
@@ -28,15 +32,16 @@ from hf_xling.regression.arguments import (
     parts_of,
     run_identity,
 )
+from hf_xling.regression.card import SETTINGS
 from hf_xling.regression.config import COMMAND, RegressionConfig
 from hf_xling.regression.data import Splits, load_splits
-from hf_xling.regression.ensemble import RatingEnsemble, write_members
+from hf_xling.regression.ensemble import write_members
 from hf_xling.regression.folds import cross_validation, hold_out
 from hf_xling.regression.predictions import PREDICTIONS_FILE, write_predictions
 from hf_xling.regression.summary import RESULTS_FILE, TEST_SET_FILE, in_words, summarise
 from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
-from hf_xling.runs import claim, finish, last_checkpoint, read_run, write_json
+from hf_xling.runs import claim, finish, is_finished, last_checkpoint, write_json
 
 
 def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: LoraArguments) -> str | None:
@@ -52,9 +57,13 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
     many = parts[0].folder != parent
     if many and args.push_to_hub and args.task == "classification":
         raise InputError("--push_to_hub: goes with one training of classes; there is no ensemble of them")
+    lineage = descend(args.task, script.model_name_or_path, script.model_revision, splits.corpora)
+    if args.push_to_hub:
+        check_model_publishable(lineage, hub_name(args))
+    finished = [is_finished(part.folder, COMMAND, identity_of(part, identity)) for part in parts]
+    push = ModelPush(args, all(finished))
     if many:
         claim(parent, COMMAND, identity)
-    pushed_before = (read_run(parent) or {}).get("pushed")
     rows = dict(enumerate(cross_validation(splits.datasets["train"], script.folds), 1)) if script.folds else {}
     trained = False
     for part in parts:
@@ -63,9 +72,9 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
         trained = True
         if many and args.should_save:
             note(f"{part.name}:")
-        _train(script, _args_for(args, part, many), lora, splits, rows.get(part.fold))
+        _train(script, _args_for(args, part), lora, splits, rows.get(part.fold), lineage)
         if args.should_save:
-            finish(part.folder)
+            finish(part.folder, repo_id=args.hub_model_id)
             for checkpoint in part.folder.glob("checkpoint-*") if many else ():
                 shutil.rmtree(checkpoint)
     if not args.should_save:
@@ -73,33 +82,25 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
     results = {part: json.loads((part.folder / RESULTS_FILE).read_text("utf-8")) for part in parts}
     lines = [f"{part.name}: {in_words(result)} → {part.folder}" for part, result in results.items()]
     if many:
-        if args.task == "regression":
-            write_members(parent, [part.folder for part in parts])
         summary = summarise(results, splits, parent)
+        if args.task == "regression":
+            settings = {**training_settings(args, SETTINGS), "seed": ", ".join(map(str, summary["seeds"]))}
+            write_members(parent, [part.folder for part in parts], args.hub_model_id, summary, settings)
         write_json(parent / RESULTS_FILE, summary)
         lines.append(f"together: {in_words(summary)} → {parent}")
-        repo_id = args.hub_model_id or parent.resolve().name
-        if args.push_to_hub and repo_id != pushed_before:  # a push that failed is made up for by the same command
-            lines.append(f"ensemble: {_push(parent, repo_id, args, summary)}")
-        finish(parent, pushed=repo_id if args.push_to_hub else pushed_before)
+        finish(parent, repo_id=args.hub_model_id)
     dropped = [
         f"{split}: {count:,} rows dropped ({reason})"
         for split, reasons in splits.dropped.items()
         for reason, count in reasons.items()
     ]
-    return "\n".join([*dropped, *(() if trained else [f"{parent}: this run is already finished"]), *lines])
+    known = [] if trained else [f"{parent}: this run is already finished"]
+    return "\n".join([*dropped, *known, *lines, *push.publish()])
 
 
-def _push(folder: Path, repo_id: str, args: RegressionConfig, summary: dict[str, Any]) -> str:
-    options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
-    measured = {name: round(value, 4) for name, value in summary.items() if isinstance(value, float)}
-    return RatingEnsemble.from_pretrained(folder).push_to_hub(repo_id, **options, results=measured)
-
-
-def _args_for(args: RegressionConfig, part: Part, many: bool) -> RegressionConfig:
+def _args_for(args: RegressionConfig, part: Part) -> RegressionConfig:
     args = copy.copy(args)
     args.output_dir, args.seed = str(part.folder), part.seed
-    args.push_to_hub = args.push_to_hub and not many  # of many it is their ensemble that is pushed
     return args
 
 
@@ -109,6 +110,7 @@ def _train(
     lora: LoraArguments,
     splits: Splits,
     fold: tuple[Dataset, Dataset] | None,
+    lineage: Lineage,
 ) -> None:
     """Train and test once, and write the model, its results and its predictions to `args.output_dir`."""
     started, clock = datetime.now(UTC), time.monotonic()
@@ -126,6 +128,7 @@ def _train(
         peft_config=lora.config("SEQ_CLS"),
         label_names=splits.label_names,
         model_revision=script.model_revision,
+        lineage=lineage,
     )
     cut = trainer.train_dataset.cut
     if trainer.is_world_process_zero():
@@ -135,7 +138,6 @@ def _train(
     trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
     trainer.save_model()
     trainer.save_state()
-    trainer.create_model_card()
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
@@ -144,11 +146,11 @@ def _train(
         results |= {f"test_{name}": value for name, value in scores.items()}
     if fold is not None and test_set is not None:
         _test(trainer, test_set, TEST_SET_FILE)
+    trainer.test_results = {**results, **({"fold": True} if fold is not None else {})}
+    trainer.create_model_card()
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
     if args.should_save:
         write_json(Path(args.output_dir) / RESULTS_FILE, results)
-    if args.push_to_hub:
-        trainer.push_to_hub()
 
 
 def _test(trainer: RegressionTrainer, dataset: Dataset, file: str) -> dict[str, Any]:

@@ -16,10 +16,13 @@ from transformers import EarlyStoppingCallback, EvalPrediction, PreTrainedModel,
 from transformers.trainer_utils import TrainOutput
 
 from hf_xling.adapters import adapted
+from hf_xling.corpora.lineage import Lineage, descend
+from hf_xling.corpora.model_cards import check_model_publishable, hub_name
+from hf_xling.corpora.origins import unnamed_corpus
 from hf_xling.errors import InputError, XlingError
-from hf_xling.hub.cards import model_card
 from hf_xling.hub.push import forget_local_paths
 from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer
+from hf_xling.regression.card import write_regressor_card
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
 from hf_xling.regression.documents import DocumentTable
@@ -34,8 +37,8 @@ from hf_xling.regression.head import (
 )
 from hf_xling.regression.long_text import Cutter
 from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
-from hf_xling.regression.tasks import ClassTask, make_task
-from hf_xling.runs import write_json, write_text
+from hf_xling.regression.tasks import make_task
+from hf_xling.runs import write_json
 from hf_xling.stopping import end_where_stopped
 
 logger = logging.getLogger(__name__)
@@ -58,14 +61,16 @@ class RegressionTrainer(Trainer):
         peft_config: trains an adapter of this kind, and the head, in place of all weights.
         label_names: of the classes, in the order of their numbers; by default the numbers themselves.
         model_revision: of a model on the Hub.
+        lineage: what the model descends from, for its card; by default its base, and what `train_dataset` tells.
         kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
 
     Attributes:
         loading: a line that says what of the checkpoint was loaded, newly made and dropped.
+        test_results: `test_…` metrics for the card, as in `all_results.json`; empty until somebody sets them.
 
     Raises:
         InputError: a model that cannot be loaded, has other labels or no bias in its output layer, or is not the
-            tokenizer's; a dataset without its columns or rows.
+            tokenizer's; a dataset without its columns or rows; a name to push to that a licence bars.
     """
 
     # compute_loss divides by the number of documents of the whole step, so Trainer must not divide again.
@@ -81,6 +86,7 @@ class RegressionTrainer(Trainer):
         peft_config: Any = None,
         label_names: list[str] | None = None,
         model_revision: str | None = None,
+        lineage: Lineage | None = None,
         **kwargs: Any,
     ):
         name = model if isinstance(model, str) else model.name_or_path
@@ -90,7 +96,7 @@ class RegressionTrainer(Trainer):
             raise InputError("--early_stopping_patience: needs a validation set, evaluated and saved at the same steps")
         tokenizer = processing_class or load_tokenizer(name, model_revision)
         labels = train_dataset["label"] if train_dataset and "label" in train_dataset.column_names else []
-        self.task, self.base, self.loading = make_task(args.task, labels, label_names, model), name, ""
+        self.task, self.loading = make_task(args.task, labels, label_names, model), ""
         new: set[str] = set()
         if isinstance(model, str):
             model, self.loading, new = load_model(name, self.task, args.seed, model_revision)
@@ -101,6 +107,10 @@ class RegressionTrainer(Trainer):
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
         setattr(model.config, SETTINGS, {"long_text": args.long_text, "max_length": length})
+        self.lineage = lineage or descend(args.task, name, model_revision, unnamed_corpus(train_dataset))
+        if args.push_to_hub:  # not by the script, which asks earlier
+            check_model_publishable(self.lineage, hub_name(args))
+        self.test_results: dict[str, Any] = {}
         if peft_config is not None:
             model = adapted(model, adapter_with_head(peft_config, model, new), name, model_revision)
         super().__init__(
@@ -229,31 +239,9 @@ class RegressionTrainer(Trainer):
             forget_local_paths(self.args.output_dir)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write `README.md`: what the model predicts, how to use it, and how it was trained."""
-        if not self.is_world_process_zero():
-            return
-        labels = self.train_dataset.labels
-        names = (
-            *("learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "num_train_epochs"),
-            *("layer_lr_decay", "freeze_body_steps", "long_text", "seed"),
-        )
-        settings = {**{name: getattr(self.args, name) for name in names}, "max_length": self.cutter.max_length}
-        classes = self.task.names if isinstance(self.task, ClassTask) else None
-        card = model_card(
-            "regressor_card",
-            self.base,
-            settings,
-            {"pipeline_tag": "text-classification", "tags": ["regression" if classes is None else "classification"]},
-            rows=len(labels),
-            classes=classes,
-            lowest=min(labels),
-            highest=max(labels),
-            mean=round(sum(labels) / len(labels), 3),
-            long_text=self.args.long_text,
-            adapter=self._is_adapter,
-            repo_id=self.args.hub_model_id,
-        )
-        write_text(Path(self.args.output_dir) / "README.md", card)
+        """Write `README.md`: what the model predicts, how to use it, what it descends from, and `test_results`."""
+        if self.is_world_process_zero():
+            write_regressor_card(self, self.test_results)
 
     def _documents(self, dataset: Dataset | DocumentTable | None, name: str) -> DocumentTable | None:
         return DocumentTable(dataset, self.cutter, name) if isinstance(dataset, Dataset) else dataset
@@ -273,11 +261,13 @@ class RegressionTrainer(Trainer):
         folder = Path(output_dir or self.args.output_dir)
         if self.args.should_save:
             (folder / "training_args.bin").unlink(missing_ok=True)
-            if self._is_adapter:
+            self.lineage.write(folder)
+            if self.is_adapter:
                 write_json(folder / SETTINGS_FILE, adapter_settings(self.accelerator.unwrap_model(self.model)))
 
     @property
-    def _is_adapter(self) -> bool:
+    def is_adapter(self) -> bool:
+        """Whether an adapter is trained in place of all weights."""
         return hasattr(self.accelerator.unwrap_model(self.model), "peft_config")
 
 

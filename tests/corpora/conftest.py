@@ -1,4 +1,3 @@
-import json
 import random
 from importlib import import_module
 from pathlib import Path
@@ -7,31 +6,17 @@ import pytest
 from corpus_folders import PARAPHRASES, SOURCE, TRANSLATIONS
 from rated_files import build as build_rated
 from rated_files import reviews, write_csv
+from stage_1 import run_stage_1, write_rows
 
 from hf_xling.corpora.builders import BuildConfig, build
-from hf_xling.generation.config import GenerateConfig
-from hf_xling.generation.stage import generate
-from hf_xling.sample.replay import Recording, make_app, serving
 
 
 @pytest.fixture(scope="module")
 def stage_1(tmp_path_factory):
     """A source and the three runs of stage 1 over it."""
     folder = tmp_path_factory.mktemp("stage_1")
-    rows = ({"premise": premise, "hypothesis": hypothesis or None} for premise, hypothesis in SOURCE)
-    (folder / "nli.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    answers = {("paraphrase", source): text for source, text in PARAPHRASES.items()}
-    answers |= {("translate", source): text for source, text in TRANSLATIONS.items()}
-    nli = {"input": str(folder / "nli.jsonl"), "text_column": ["premise", "hypothesis"]}
-    tamil = {"task": "translate", "language": "ta"}
-    runs = {
-        "paraphrase": {**nli, "task": "paraphrase", "language": "en"},
-        "translate": {**nli, **tamil},
-        "paraphrase-translate": {"input": str(folder / "paraphrase" / "accepted"), **tamil},
-    }
-    with serving(make_app(Recording(answers, "org/writer", "abc123"))) as url:
-        for name, fields in runs.items():
-            generate(GenerateConfig(endpoint=url, output_dir=str(folder / name), **fields))
+    rows = [{"premise": premise, "hypothesis": hypothesis or None} for premise, hypothesis in SOURCE]
+    run_stage_1(folder, write_rows(folder / "nli.jsonl", rows), PARAPHRASES, TRANSLATIONS)
     return folder
 
 

@@ -165,6 +165,6 @@ def test_a_finished_corpus_is_the_same_wherever_its_facts_lie_and_in_whatever_or
     monkeypatch.chdir(tmp_path / "moved")
     corpus("snli_tamil_paraphrased", *(Path(run) for run in reversed(runs)), source="./nli.jsonl")
     assert file_hash(output) == before
-    Path("nli.jsonl").write_text('{"premise": "A dog runs.", "hypothesis": null}\n')
+    Path("nli.jsonl").write_text('{"premise": "A dog runs.", "hypothesis": "An animal moves."}\n')
     with pytest.raises(InputError, match=r"holds another run .source was"):
         corpus("snli_tamil_paraphrased", *runs, source="./nli.jsonl")

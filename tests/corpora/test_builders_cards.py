@@ -24,6 +24,7 @@ RESOURCES = Path(datasets.__file__).parent / "utils" / "resources"
 FIELDS = {
     *("pretty_name", "language", "multilinguality", "license", "license_name", "license_link", "annotations_creators"),
     *("language_creators", "source_datasets", "size_categories", "task_categories", "tags", "configs"),
+    "hf_xling",
 }
 # Cards
 
@@ -35,7 +36,7 @@ def test_the_front_matter_keeps_the_rules_of_the_hub_and_of_datasets(script, cor
     data = DatasetCard.load(folder / "README.md", ignore_metadata_errors=False).data
     front = data.to_dict()
     assert set(front) <= FIELDS and DatasetCardData(**front).to_dict() == front
-    for name in FIELDS - {"license", "license_name", "license_link", "pretty_name", "configs"}:
+    for name in FIELDS - {"license", "license_name", "license_link", "pretty_name", "configs", "hf_xling"}:
         assert front[name] and all(isinstance(each, str) for each in front[name])
     resources = {path.stem: json.loads(path.read_text("utf-8")) for path in RESOURCES.glob("*.json")}
     assert set(front["annotations_creators"]) <= set(resources["creators"]["annotations"])
@@ -95,8 +96,11 @@ def test_the_front_matter_is_yaml_of_the_hub(corpus):
 
 def test_the_card_tells_sources_counts_and_models(corpus, stage_1):
     _, body = card(corpus("snli_paraphrased", "paraphrase", repo_id="me/mine"))
-    assert f"`nli.jsonl` (SHA-256 `{file_hash(stage_1 / 'nli.jsonl')}`): 6 texts,\n1 of them empty, 4 distinct" in body
-    assert "| sentences | 7 |" in body and "| pairs | 3 |" in body
+    assert f"`nli.jsonl` (SHA-256 `{file_hash(stage_1 / 'nli.jsonl')}`)" in body
+    assert "| train |           3 |         1 |          0 |          0 |     4 |        0 |" in body  # of the source
+    # `A dog runs.` stands in two rows of the source, and so does its paraphrase.
+    assert "| train |      4 |         4 |          1 |      0 |    7 |" in body  # sentences
+    assert "| train |         4 |          1 |      0 |    3 |" in body  # pairs
     assert "org/writer" in body and "abc123" in body and 'load_dataset("me/mine", "pairs"' in body
     assert re.search(r"\| 6 \| 4 \| 1 no&#95;source&#95;text, 1 copy \||\| 6 \| 4 \| 1 copy, 1 no&#95;source", body)
 
@@ -271,7 +275,8 @@ def test_a_script_builds_and_fails_in_one_line(stage_1, tmp_path):
     command = [sys.executable, str(script), "--source", str(stage_1 / "nli.jsonl"), "--output_dir", str(tmp_path / "d")]
     environment = os.environ | {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
-    assert (done.returncode, done.stdout) == (0, f"snli_sentences: 4 sentences\ndataset: {tmp_path / 'd'}\n")
+    assert done.returncode == 0 and done.stdout.endswith(f"\n\ndataset: {tmp_path / 'd'}\n")
+    assert "sentences:\n| split | source | same again | leaked | rows |\n" in done.stdout
     done = subprocess.run([*command, "--text_column", "x"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
-    assert done.stderr.endswith("nli.jsonl: has no column `x`; its columns are premise, hypothesis\n")
+    assert done.stderr.endswith("nli.jsonl: has no column `x` up to row 3; its columns are premise, hypothesis\n")

@@ -75,6 +75,3 @@ def test_sources_that_cannot_be_used_are_named(tmp_path):
     (tmp_path / "b.csv").write_text("text,id\n,1\n ,2\n")
     with pytest.raises(InputError, match="holds no sentence"):
         read_sentences(str(tmp_path / "b.csv"))
-    (tmp_path / "c.txt").write_text("x\n\n  \ny\nx\n")
-    sentences = read_sentences(str(tmp_path / "c.txt"))
-    assert (sentences.texts, sentences.slots, sentences.empty) == (["x", "y"], 5, 2)

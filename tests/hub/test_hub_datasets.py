@@ -12,6 +12,8 @@ from faulty_tgi import serving
 from hf_xling.trainers import regression
 from hub_clients import ClientError, client, environment
 from loopback_hub import LoopbackHub
+from published import command
+from stage_1 import run_stage_1, write_rows
 
 pytestmark = pytest.mark.slow  # the client's imports and the launches take seconds
 
@@ -68,7 +70,9 @@ def test_simcse_trains_on_a_corpus_of_the_hub(hub, call, sentences, bert_folder,
     done = launch(hub, tmp_path / "home", "simcse", *argv)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines()[-2].startswith("32 rows, 3 steps")
-    assert "SimCSE objective on 32 text pairs" in (tmp_path / "run" / "README.md").read_text("utf-8")
+    card = (tmp_path / "run" / "README.md").read_text("utf-8")
+    commit = hub.repos["datasets", "org/corpus"].at().sha
+    assert "SimCSE objective on 32 text pairs" in card and f"| org/corpus | {commit} | pairs, train |" in card
 
 
 def test_regression_trains_on_a_rated_dataset_of_the_hub(hub, call, sentences, bert_folder, tmp_path):
@@ -81,6 +85,49 @@ def test_regression_trains_on_a_rated_dataset_of_the_hub(hub, call, sentences, b
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((tmp_path / "run" / "all_results.json").read_text("utf-8"))
     assert (results["n_train"], results["n_validation"], results["n_test"]) == (32, 8, 12)
+    measured = (tmp_path / "run" / ".eval_results" / "rated.yaml").read_text("utf-8")
+    assert "id: org/rated\n" in measured and hub.repos["datasets", "org/rated"].at().sha in measured
+
+
+TAMIL = {
+    "A dog runs over the grass.": "ஒரு சிறிய நாய் புல்லின் மேல் ஓடுகிறது.",
+    "An animal moves about.": "ஒரு விலங்கு மெதுவாக நகர்கிறது.",
+    "The dog lies asleep.": "அந்த நாய் படுத்து உறங்குகிறது.",
+    "Over the grass runs a dog.": "புல்லின் மேலே ஓடுவது ஒரு நாய்.",
+    "Some animal is in motion.": "ஏதோ ஒரு விலங்கு அசைகிறது.",
+    "The dog is sleeping there.": "அங்கே அந்த நாய் தூங்குகிறது.",
+}
+
+
+def test_the_flagship_corpus_is_built_pushed_read_and_trained_on(hub, call, bert_folder, tmp_path):
+    premise, entailed, contrary, *written = TAMIL
+    rows = [(premise, entailed, "entailment"), (premise, contrary, "contradiction"), (premise, entailed, "-")]
+    keys = ("premise", "hypothesis", "label")
+    source = write_rows(tmp_path / "snli.jsonl", [dict(zip(keys, row, strict=True)) for row in rows])
+    run_stage_1(tmp_path, source, dict(zip((premise, entailed, contrary), written, strict=True)), TAMIL)
+    runs = [str(tmp_path / name) for name in ("translate", "paraphrase-translate")]
+    argv = ["--source", str(source), "--generated", *runs, "--output_dir", str(tmp_path / "corpus")]
+    push = ["--push_to_hub", "--repo_id", "org/snli-tamil-paraphrased"]
+    status, out, err = call(command, "hf_xling.dataset_scripts.snli_tamil_paraphrased", [*argv, *push])
+    repo = hub.repos["datasets", "org/snli-tamil-paraphrased"]
+    assert status == 0, err
+    assert out.splitlines()[-1] == f"pushed: {hub.url}/datasets/{push[-1]}, commit {repo.at().sha}, tag v1"
+    for config, column, texts in (
+        ("sentences", "anchor", TAMIL.values()),
+        ("pairs", "positive", TAMIL.values()),
+        ("triplets", "negative", (TAMIL[contrary], TAMIL[written[2]])),
+    ):
+        for options in ({}, {"revision": "v1"}, {"streaming": True}):
+            assert sorted(call(column_of, push[-1], config, column, **options)) == sorted(texts)
+    argv = (*common(bert_folder, tmp_path / "run"), "--dataset_name", push[-1], "--dataset_config", "triplets")
+    done = launch(hub, tmp_path / "home", "simcse", *argv, "--per_device_train_batch_size", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def column_of(repo_id, config, column, **options):
+    from datasets import load_dataset
+
+    return [row[column] for row in load_dataset(repo_id, config, split="train", **options)]
 
 
 def test_a_corpus_that_is_not_there_is_one_line(call, bert_folder, tmp_path):

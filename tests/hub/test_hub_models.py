@@ -1,34 +1,42 @@
 """Models that the training scripts push, and what everyone's libraries load: over a loopback Hub."""
 
 import csv
-import importlib
-import os
+import json
 import secrets
-import zipfile
-from io import BytesIO
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from faulty_tgi import serving
 from hub_clients import ClientError, client
 from loopback_hub import LoopbackHub
+from model_client import (
+    by_automodel,
+    by_ensemble,
+    by_peft,
+    by_pipeline,
+    by_rater,
+    by_sentence_transformers,
+    holding,
+    make_dataset,
+    pickles,
+    push_by_trainer,
+    push_ensemble,
+    run_script,
+)
 
 pytestmark = pytest.mark.slow  # the client's imports and the trainings take seconds
 
-TOKEN = f"hf_{secrets.token_hex(17)}"
+TOKEN, READER = (f"hf_{secrets.token_hex(17)}" for _ in range(2))
 NO_CHECKPOINTS = ("--save_strategy", "no", "--eval_strategy", "no")
 
-# Script, base (None for a local folder) and options of each training, by its name on the Hub.
+# Script, base (None for a local folder) and options of each training, by its name on the Hub. Two have checkpoints, as
+# by default (of the rating model one an epoch, and the best of them at the end).
 RUNS = {
-    "encoder": ("simcse", None, *NO_CHECKPOINTS),
+    "encoder": ("simcse", None, "--save_steps", "1", "--hub_token", TOKEN),
     "encoder-adapter": ("simcse", "org/encoder", "--use_peft", *NO_CHECKPOINTS),
-    "ratings": ("regression", "org/encoder", *NO_CHECKPOINTS),
+    "ratings": ("regression", "org/encoder", "--hub_token", TOKEN),
     "adapter": ("regression", "org/encoder", "--use_peft", *NO_CHECKPOINTS),
-    "seeds": ("regression", "org/encoder", "--seeds", "1", "2", "--hub_private_repo", "true", *NO_CHECKPOINTS),
-    # As by default, with checkpoints (of the rating model one an epoch, and the best of them at the end).
-    "checkpointed": ("regression", "org/encoder", "--hub_token", TOKEN),
-    "checkpointed-encoder": ("simcse", None, "--save_steps", "1", "--hub_token", TOKEN),
+    "seeds": ("regression", "org/encoder", "--seeds", "1", "2", "--private", "--hub_token", TOKEN, *NO_CHECKPOINTS),
 }
 
 
@@ -36,6 +44,7 @@ RUNS = {
 def hub():
     server = LoopbackHub()
     server.admit(TOKEN, "someone", "org")
+    server.admit(READER, "reader")
     with serving(server):
         yield server
     assert "unknown" not in {entry.what for entry in server.log}  # all that the clients asked for is there
@@ -69,9 +78,9 @@ def texts(sentences):
 def train(call, work):
     """Train by a script and push what comes of it: `train(script, base, name on the Hub, options)`."""
 
-    def train(script, base, name, *more):
+    def train(script, base, name, *more, push=("--push_to_hub", "--repo_id")):
         output = work / name.replace("/", "-")
-        argv = ["--model_name_or_path", str(base), "--output_dir", str(output), "--push_to_hub", "--hub_model_id", name]
+        argv = ["--model_name_or_path", str(base), "--output_dir", str(output), *push, *([name] if push else ())]
         if script == "simcse":
             argv += ["--train_file", str(work / "corpus.txt"), "--max_steps", "3", "--max_length", "16"]
         else:
@@ -79,18 +88,34 @@ def train(call, work):
                 argv += [f"--{part}_file", str(work / f"{part}.csv")]
             argv += ["--num_train_epochs", "2", "--learning_rate", "1e-3"]
         argv += ["--per_device_train_batch_size", "8", "--use_cpu", "true", "--disable_tqdm", "true"]
-        call(run_script, script, [*argv, *more])
-        return output
+        return output, call(run_script, script, [*argv, *more])
 
     return train
 
 
 @pytest.fixture(scope="module")
-def runs(train, bert_folder):
-    """The output folder of each run of `RUNS`."""
-    return {
-        name: train(script, base or bert_folder, f"org/{name}", *more) for name, (script, base, *more) in RUNS.items()
-    }
+def runs(hub, train, bert_folder):
+    """The output folder of each run of `RUNS`; the push of one of them fails at first, another is made up later."""
+    done = {}
+    for name, (script, base, *more) in RUNS.items():
+        if name == "ratings":
+            hub.fail("commit", 500)
+            with pytest.raises(ClientError, match="XlingError: --repo_id org/ratings: the Hub answers 500"):
+                train(script, base, f"org/{name}", *more)
+        if name == "adapter":
+            done[name], closing = train(script, base, f"org/{name}", *more, push=())
+            assert "pushed" not in closing and ("models", "org/adapter") not in hub.repos
+        before = times(done.get(name))
+        done[name], closing = train(script, base or bert_folder, f"org/{name}", *more)
+        assert before in ({}, times(done[name]))  # nothing is trained again
+        repo = hub.repos["models", f"org/{name}"]
+        line = f"pushed: {hub.url}/org/{name}, commit {repo.at().sha}, tag v1"
+        assert closing.splitlines()[-1] == line and repo.tags == {"v1": repo.at().sha} and len(repo.commits) == 2
+    return done
+
+
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} if folder else {}
 
 
 @pytest.fixture(scope="module")
@@ -98,94 +123,9 @@ def ensemble(call, runs):
     return call(push_ensemble, ["org/ratings", "org/adapter"], "org/ensemble")
 
 
-# What the client process does. Nothing of Hugging Face may be imported out here.
-
-
-def run_script(script, argv):
-    # Given as an option, the token is nowhere else.
-    with patch.dict(os.environ, {"HF_TOKEN": ""} if "--hub_token" in argv else {}):
-        return importlib.import_module(f"hf_xling.trainers.{script}").main(argv)
-
-
-def by_automodel(name, texts, base=None):
-    """Vectors of the first token; with `base`, `name` is an adapter of it."""
-    from peft import PeftModel
-    from transformers import AutoModel
-
-    model = AutoModel.from_pretrained(base or name)
-    model = model if base is None else PeftModel.from_pretrained(model, name)
-    return forward(model, name, texts).last_hidden_state[:, 0].tolist()
-
-
-def by_peft(name, texts, base):
-    from peft import PeftModel
-    from transformers import AutoModelForSequenceClassification
-
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
-    return forward(PeftModel.from_pretrained(model, name), name, texts).logits[:, 0].tolist()
-
-
-def forward(model, name, texts):
-    import torch
-    from transformers import AutoTokenizer
-
-    tokens = AutoTokenizer.from_pretrained(name)(texts, padding=True, return_tensors="pt")
-    with torch.no_grad():
-        return model.eval()(**tokens)
-
-
-def by_sentence_transformers(name, texts):
-    from sentence_transformers import SentenceTransformer
-
-    return SentenceTransformer(name, device="cpu").encode(texts, show_progress_bar=False).tolist()
-
-
-def by_pipeline(name, texts):
-    from transformers import pipeline
-
-    return [each["score"] for each in pipeline("text-classification", name, function_to_apply="none")(texts)]
-
-
-def by_rater(name, texts, revision=None):
-    from hf_xling.regression.rater import Rater
-
-    return Rater.load(name, revision).logits(texts)[:, 0].tolist()
-
-
-def by_ensemble(name, texts):
-    from hf_xling import RatingEnsemble
-
-    ratings = RatingEnsemble.from_pretrained(name).predict(texts)
-    return ratings.mean.tolist(), ratings.members.tolist()
-
-
-def push_ensemble(members, name):
-    from hf_xling import RatingEnsemble
-    from hf_xling.regression.rater import Rater
-
-    return RatingEnsemble([Rater.load(member) for member in members]).push_to_hub(name)
-
-
 def predictions(folder):
     with open(folder / "predictions.csv", newline="", encoding="utf-8") as stream:
         return pytest.approx([float(row["prediction"]) for row in csv.DictReader(stream)], abs=1e-5)
-
-
-def pickles(repo):
-    """Paths of files, of any commit, that are pickles by name or content: torch saves them in a zip."""
-
-    def is_pickle(path, content):
-        if path.endswith((".bin", ".pt", ".pth", ".pkl")) or content.startswith((b"\x80\x02", b"\x80\x04")):
-            return True
-        file = BytesIO(content)
-        return zipfile.is_zipfile(file) and any(name.endswith(".pkl") for name in zipfile.ZipFile(file).namelist())
-
-    return sorted({path for path, content in repo.contents() if is_pickle(path, content)})
-
-
-def holding(repo, *words):
-    """Paths of files, of any commit, that hold one of `words`."""
-    return sorted({path for path, content in repo.contents() if any(word.encode() in content for word in words)})
 
 
 def test_the_pushed_encoder_gives_the_vectors_of_the_local_one(hub, call, runs, bert_folder, texts):
@@ -197,6 +137,16 @@ def test_the_pushed_encoder_gives_the_vectors_of_the_local_one(hub, call, runs, 
     assert call(by_sentence_transformers, "org/encoder", texts) == [pytest.approx(row, abs=1e-5) for row in vectors]
     assert vectors != call(by_automodel, str(bert_folder), texts)
     assert hub.repos["models", "org/encoder"].at().files["model.safetensors"].lfs
+
+
+def test_a_rating_model_carries_the_commit_and_the_descent_of_its_encoder(hub, runs):
+    encoder, ratings = (hub.repos["models", f"org/{name}"].at() for name in ("encoder", "ratings"))
+    simcse, regression = json.loads(ratings.files["hf_xling_lineage.json"].content)["trainings"]
+    assert json.loads(encoder.files["hf_xling_lineage.json"].content)["trainings"] == [simcse]
+    assert (regression["base"]["name"], regression["base"]["revision"]) == ("org/encoder", encoder.sha)
+    assert regression["base"]["recorded"] and simcse["corpora"][0]["name"] == "corpus.txt"
+    card = ratings.files["README.md"].content.decode()
+    assert "base_model: org/encoder" in card and "SimCSE, started from `bert`" in card
 
 
 def test_an_adapter_of_an_encoder_comes_back(call, runs, texts):
@@ -233,25 +183,39 @@ def test_several_seeds_are_pushed_as_their_ensemble(hub, call, runs, texts):
     assert hub.repos["models", "org/seeds"].private
 
 
-def test_a_push_that_fails_at_the_end_of_a_run_is_made_up_for(hub, train, runs, call, texts):
-    hub.fail("commit", 500)
-    with pytest.raises(ClientError, match="500"):
-        train("regression", "org/encoder", "org/late", *NO_CHECKPOINTS)
-    run = train("regression", "org/encoder", "org/late", *NO_CHECKPOINTS)
-    assert call(by_rater, "org/late", texts) == predictions(run)
+def test_a_finished_run_that_is_pushed_already_says_so(hub, train, runs):
+    script, base, *more = RUNS["seeds"]
+    _, closing = train(script, base, "org/seeds", *more)
+    assert "this run is already finished" in closing and closing.splitlines()[-1].startswith(
+        "nothing new to push: http"
+    )
 
 
-def test_a_failed_push_of_an_ensemble_is_made_up_for(hub, train, runs):
-    hub.fail("create", 500)
-    with pytest.raises(ClientError, match="500"):
-        train("regression", "org/encoder", "org/late2", "--seeds", "1", "2", *NO_CHECKPOINTS)
-    train("regression", "org/encoder", "org/late2", "--seeds", "1", "2", *NO_CHECKPOINTS)
-    assert "ensemble.json" in hub.repos["models", "org/late2"].at().files
+@pytest.mark.parametrize(
+    ("script", "name", "more", "said"),
+    [
+        ("simcse", "org/refused", ("--hub_token", READER), r"the token \(of reader\) has no right to write there"),
+        ("regression", "elsewhere/refused", ("--seeds", "1", "2"), r"the token \(of someone\) has no right"),
+        ("regression", "org/texts", (), "is the name of a dataset; give the model another"),
+        ("simcse", "org/encoder", ("--private",), "is public, and --private was asked for"),
+    ],
+)
+def test_what_cannot_be_pushed_is_told_before_training(hub, call, train, runs, bert_folder, script, name, more, said):
+    call(make_dataset, "org/texts")
+    commits = len(hub.asked("commit"))
+    with pytest.raises(
+        ClientError, match=f"InputError: --repo_id {name}: {said}.*; nothing has been done yet"
+    ) as refused:
+        train(script, bert_folder, name, "--seed", "7", *more, "--output_dir", str(runs["seeds"].parent / "refused"))
+    assert TOKEN not in str(refused.value) and READER not in str(refused.value)
+    assert len(hub.asked("commit")) == commits and not (runs["seeds"].parent / "refused").exists()
 
 
-def test_an_ensemble_is_pushed_with_the_token_that_was_given(hub, train, runs):
-    train("regression", "org/encoder", "org/given", "--seeds", "1", "2", "--hub_token", TOKEN, *NO_CHECKPOINTS)
-    assert "ensemble.json" in hub.repos["models", "org/given"].at().files
+def test_the_trainers_of_python_push_without_pickles(hub, call, bert_folder, work):
+    for name in ("SimCSE", "Regression"):
+        call(push_by_trainer, name, str(bert_folder), str(work / name), f"org/by-{name}")
+        repo = hub.repos["models", f"org/by-{name}"]
+        assert "model.safetensors" in repo.at().files and pickles(repo) == [] and holding(repo, TOKEN, str(work)) == []
 
 
 each_repo = pytest.mark.parametrize("name", (*RUNS, "ensemble"))

@@ -1,0 +1,274 @@
+"""The distribution audit: words, counts, terms, and what is written where."""
+
+import json
+from collections import Counter
+
+import pytest
+from datasets import load_dataset
+from hypothesis import given
+from hypothesis import strategies as st
+from review_runs import row, write_run
+
+from hf_xling.cli import run
+from hf_xling.corpora.audit import audit, audit_facts, audit_markdown, write_audit
+from hf_xling.corpora.demographics import read_terms
+from hf_xling.corpora.sides import Side, read_sides
+from hf_xling.corpora.words import SEGMENT, TextCounts, cut_words
+from hf_xling.errors import InputError
+from hf_xling.hub.cards import render_card
+from hf_xling.runs import file_hash
+
+# Words
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("பெண்களின் நாய், ஓடிக்கொண்டிருக்கிறது!", ["பெண்களின்", "நாய்", "ஓடிக்கொண்டிருக்கிறது"]),
+        ("ஒரு கொ\u200cடு", ["ஒரு", "கொடு"]),
+        ("க்\u200dஷ", ["க்ஷ"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
+        ("The woman’s DOG isn't 'here' 2,000x", ["the", "woman's", "dog", "isn't", "here", "2", "000x"]),
+        ("a\0b\nc\t\u3000d–e_f", ["a", "b", "c", "d", "e", "f"]),
+        ("e\u0301t\u00e9 STRASSE straße", ["\u00e9t\u00e9", "strasse", "strasse"]),
+        ("co\u00adop", ["coop"]),
+        ("… 👍🏽 '", []),
+        ("", []),
+    ],
+)
+def test_words_are_whole_in_any_script(text, words):
+    assert cut_words(text) == words
+    among = TextCounts(["x y", text, "z"])
+    assert among.vocabulary == Counter(["x", "y", "z", *words]) and among.lengths == Counter([2, len(words), 1])
+
+
+@given(st.lists(st.text(st.sampled_from("aB \0\nß'\u2019அா\u0bc6\u0bbe்\u200c\u200d-1\U0001f600\u0301é")), max_size=9))
+def test_words_are_the_same_in_any_company(texts):
+    counts = TextCounts(texts)
+    assert counts.vocabulary == Counter(word for text in texts for word in cut_words(text))
+    assert counts.lengths == Counter(len(cut_words(text)) for text in texts)
+
+
+def test_one_letter_in_two_spellings_is_one_word():
+    one, two = "கொடு", "க\u0bc6\u0bbeடு"
+    assert one != two and TextCounts([one, two]).vocabulary == {one: 2}
+
+
+def test_counts_by_hand():
+    counts = TextCounts(["a b a", "b", "", "c c c c"])
+    assert counts.summary() == {
+        **{"texts": 4, "words": 8, "types": 3, "type_token_ratio": 0.375, "standardised_type_token_ratio": None},
+        "words_per_text": {"5": 0, "50": 1, "95": 4},
+        "characters_per_text": {"5": 0, "50": 1, "95": 7},
+    }
+    assert counts.coverage_of(TextCounts(["a a d", "c"])) == {"types": round(2 / 3, 4), "words": 0.75}
+    assert TextCounts().summary()["type_token_ratio"] is None
+
+
+def test_the_ratio_in_segments_does_not_fall_with_size():
+    texts = [" ".join(f"w{number % 250}" for number in range(start, start + 100)) for start in range(0, 10_000, 100)]
+    small, large = TextCounts(texts[:20]), TextCounts(texts)
+    assert SEGMENT == 1000
+    assert small.summary()["standardised_type_token_ratio"] == large.summary()["standardised_type_token_ratio"] == 0.25
+    assert small.summary()["type_token_ratio"] == 0.125 > large.summary()["type_token_ratio"] == 0.025
+    both = small + large
+    assert (both.texts, both.words, both.summary()["standardised_type_token_ratio"]) == (120, 12_000, 0.25)
+    assert TextCounts(texts).vocabulary == TextCounts(iter(texts)).vocabulary
+
+
+# Words for groups of people
+
+
+def rates(side: dict) -> dict[tuple[str, str], float]:
+    return {(group, name): rate for group, names in side["terms"].items() for name, rate in names.items() if rate}
+
+
+def test_terms_before_and_after_by_hand():
+    before = Side("source", "en", TextCounts(["A woman's dog and the woman", "elderly men run"]))
+    after = Side("paraphrase", "en", TextCounts(["He runs with Muslims or with a girl"]))
+    found = audit([before, after])
+    source, paraphrase, both = found["sides"]
+    assert [side["name"] for side in found["sides"]] == ["source, en", "paraphrase, en", "all"]
+    thousands = 10_000
+    assert rates(source) == {
+        ("gender", "women"): round(2 / 9 * thousands, 2),
+        ("gender", "men"): round(1 / 9 * thousands, 2),
+        ("age", "old"): round(1 / 9 * thousands, 2),
+    }
+    assert rates(paraphrase) == {
+        ("gender", "women"): 1250.0,
+        ("gender", "men"): 1250.0,
+        ("religion", "muslim"): 1250.0,
+    }
+    assert rates(both)["gender", "women"] == round(3 / 17 * thousands, 2)
+    assert (
+        both["texts"] == 3
+        and both["words"] == 17
+        and both["term_counts"]["gender"] == {"women": 3, "men": 2, "other": 0}
+    )
+
+
+@pytest.mark.parametrize(
+    "text, category",
+    [
+        *(("பெண்களுக்கு", ("gender", "women")), ("மகளின்", ("gender", "women")), ("அம்மாவை", ("gender", "women"))),
+        *(("ஆண்களை", ("gender", "men")), ("மகனுடன்", ("gender", "men")), ("அப்பாவுக்கும்", ("gender", "men"))),
+        *(("முஸ்லிம்களும்", ("religion", "muslim")), ("இந்துக்களின்", ("religion", "hindu"))),
+        *(("சாதியை", ("caste", "caste")), ("தலித்துகள்", ("caste", "dalit and adivasi"))),
+        *(("தமிழர்கள்", ("nationality and race", "indian and south asian")), ("குழந்தைகளுக்கு", ("age", "young"))),
+        *(("ஆண்டு", None), ("அப்பாவி", None), ("பாட்டில்", None), ("சாதித்தார்", None), ("தாய்மொழி", None), ("தமிழ்", None)),
+        *(("இஸ்லாமாபாத்", None), ("இந்தியரசால்", None)),
+        *(("யூத்", None), ("ஜாதிக்காய்", None), ("அக்காலத்தில்", None), ("கணவாய்", None), ("தாய்லாந்து", None)),
+    ],
+)
+def test_tamil_terms_are_found_with_their_endings(text, category):
+    (found,) = audit([Side("source", "ta", TextCounts([text]))])["sides"]
+    assert set(rates(found)) == ({category} if category else set())
+
+
+def test_lists_of_both_languages_have_the_same_categories():
+    lists = read_terms()
+    assert lists.keys() == {"en", "ta"} and lists["en"].categories == lists["ta"].categories
+    for terms in lists.values():
+        words = Counter(term for names in terms.terms["gender"].values() for term in names.split())
+        assert set(words.values()) == {1} and not any(count for count in terms.count({}).values())
+
+
+def test_a_list_of_ones_own_and_languages_without_any(tmp_path):
+    (tmp_path / "terms.yaml").write_text("language: te\nterms:\n  place:\n    home: ఇల్లు* home\n")
+    terms = read_terms(str(tmp_path / "terms.yaml"))
+    sides = [Side("source", "te-IN", TextCounts(["ఇల్లుకు home homes"])), Side("translate", "hi", TextCounts(["घर"]))]
+    found = audit(sides, terms=terms)
+    assert [side["terms"] for side in found["sides"]] == [
+        {"place": {"home": round(2 / 3 * 10_000, 2)}},
+        None,
+        {"place": {"home": round(2 / 3 * 10_000, 2)}},
+    ]
+    assert "There is no list of such words for translate, hi." in audit_markdown(found)
+    assert terms["ta"].categories == read_terms()["ta"].categories
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, r"--terms .*terms\.yaml: cannot be read"),
+        ("language: te\n", r"terms\.yaml: `terms` is missing"),
+        ("language: te\ntrems: {a: {b: c}}\n", "unknown key `trems`; did you mean `terms`"),
+        ("language: no\nterms: {a: {b: c}}\n", "`language: False` is no language code; put it in quotes"),
+        ("language: te\nterms: [a]\n", "language te: `terms` must be a mapping"),
+        ("language: te\nterms: {a: [b]}\n", "language te, group a: must be a mapping of categories"),
+        ("language: te\nterms: {a: {b: 3}}\n", "group a, category b: words with spaces between them are needed, not 3"),
+        ("language: te\nterms: {a: {b: 'x*y'}}\n", r"category b: 'x\*y' is no single word, nor `word\*`"),
+        ("language: te\nterms: {a: {b: 'x-y'}}\n", "'x-y' is no single word"),
+        (
+            "language: te\nterms: {a: {b: c}}\n---\nlanguage: te\nterms: {a: {b: c}}\n",
+            "`language: te` stands there twice",
+        ),
+    ],
+)
+def test_what_is_no_list_of_terms(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "terms.yaml").write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_terms(str(tmp_path / "terms.yaml"))
+
+
+# Corpora and runs
+
+
+def test_a_corpus_with_its_source(corpus):
+    before, after = read_sides(str(corpus("snli_paraphrased", "paraphrase")))
+    assert (before.name, before.counts.texts, after.name, after.counts.texts) == ("source, en", 4, "paraphrase, en", 3)
+    assert after.counts.vocabulary["cat"] == 2
+
+
+def test_a_corpus_without_its_source_has_it_in_its_pairs(corpus):
+    before, after = read_sides(str(corpus("snli_tamil_paraphrased", "translate", "paraphrase-translate")))
+    assert (before.name, before.counts.texts, after.name, after.counts.texts) == ("source, en", 4, "translate, ta", 7)
+    assert (
+        before.counts.vocabulary
+        == TextCounts(["A dog runs.", "An animal moves.", "A cat sleeps.", "A cat, asleep. Quietly."]).vocabulary
+    )
+
+
+def test_a_source_alone(corpus):
+    folder = corpus("snli_sentences")
+    assert "source, en |" in run(["audit", str(folder)])
+    assert [side["name"] for side in json.loads((folder / "audit/audit.json").read_text("utf-8"))["sides"]] == [
+        "source, en"
+    ]
+
+
+def test_a_run_counts_each_text_once(tmp_path):
+    rows = [row(n, source_text="A dog.", text="நாய்") for n in range(5)] + [row(5, source_text="A dog.", text="ஒரு நாய்")]
+    before, after = read_sides(str(write_run(tmp_path / "run", rows)))
+    assert (before.name, before.counts.texts, after.name, after.counts.texts) == ("source, en", 1, "translate, ta", 2)
+
+
+def test_an_audit_leaves_the_corpus_as_it_was_and_its_card_can_show_it(corpus, tmp_path):
+    folder = corpus("snli_paraphrased", "paraphrase")
+    rows, digest = load_dataset(str(folder), "sentences", cache_dir=str(tmp_path / "a")), file_hash(folder)
+    assert audit_facts(folder)["markdown"] in (folder / "README.md").read_text("utf-8")  # which building it made
+    (tmp_path / "reviews.csv").write_text("text,label\nThe cat and the film,1\nThe dog,2\n")
+    shown = run(["audit", str(folder), "--task_file", str(tmp_path / "reviews.csv")])
+    assert sorted(path.name for path in (folder / "audit").iterdir()) == ["audit.json", "audit.md", "audit.png"]
+    assert (folder / "audit/audit.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert file_hash(folder) == digest
+    assert (
+        load_dataset(str(folder), "sentences", cache_dir=str(tmp_path / "b"))["train"].to_list()
+        == rows["train"].to_list()
+    )
+    found = json.loads((folder / "audit/audit.json").read_text("utf-8"))
+    # Of the five words the, cat, and, film, dog, the source has two, the paraphrases have `the` as well.
+    assert [side["coverage"] for side in found["sides"]] == [
+        {"types": 0.4, "words": round(2 / 7, 4)},
+        *[{"types": 0.6, "words": round(5 / 7, 4)}] * 2,
+    ]
+    facts = audit_facts(folder)
+    assert facts["markdown"] in shown and facts["markdown"] in (folder / "audit/audit.md").read_text("utf-8")
+    card = render_card("_audit", {}, {"audit": facts})
+    assert facts["markdown"] in card and "(audit/audit.png)" in card
+
+
+def test_the_same_texts_give_the_same_files(tmp_path):
+    sides = [Side("source", "ta", TextCounts(["பெண் ஓடுகிறாள்"])), Side("translate", None, TextCounts())]
+    for name in ("a", "b"):
+        write_audit(tmp_path / name, sides, TextCounts(["பெண்"]))
+    for kind in ("md", "json", "png"):
+        assert (tmp_path / "a" / f"audit.{kind}").read_bytes() == (tmp_path / "b" / f"audit.{kind}").read_bytes()
+
+
+def test_hostile_names_do_nothing_in_tables_and_figures(tmp_path):
+    (tmp_path / "terms.yaml").write_text('language: en\nterms:\n  "_a|<b>$x^$":\n    "[c](http://d)": dog\n')
+    side = Side("_t|<img src=x>$\\frac$\n", "en", TextCounts(["a dog"]))
+    found = write_audit(tmp_path / "audit", [side, side], terms=read_terms(str(tmp_path / "terms.yaml")))
+    tables = [block.splitlines() for block in audit_markdown(found).split("\n\n") if block.startswith("|")]
+    assert len(tables) == 2
+    for table in tables:
+        assert len({line.count("|") for line in table}) == 1
+        assert not any(sign in line for line in table for sign in ("<", "$", "["))
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["{folder}/nowhere"], "nowhere: holds no corpus"),
+        (["{folder}", "--task_file", "{folder}/none.csv"], "none.csv: no such file"),
+        (["{folder}", "--task_file", "{folder}/task.csv", "--text_column", "review"], "has no column `review`"),
+        (["{folder}", "--task_file", "{folder}/task.csv"], r"task\.csv, row 2 \(line 3\): the text is null"),
+    ],
+)
+def test_what_cannot_be_audited(tmp_path, argv, message):
+    folder = write_run(tmp_path / "run", [row(1)])
+    (folder / "task.csv").write_text("text,label\na,1\n,2\n")
+    with pytest.raises(InputError, match=message):
+        run(["audit", *(argument.format(folder=folder) for argument in argv)])
+    assert not (folder / "audit").exists()
+
+
+def test_a_corpus_whose_files_are_gone(corpus):
+    folder = corpus("snli_sentences")
+    for part in (folder / "sentences").iterdir():
+        part.unlink()
+    with pytest.raises(InputError, match=r"its card names sentences/train-.*, and there is no such file"):
+        run(["audit", str(folder)])
