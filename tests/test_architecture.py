@@ -12,7 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GROUND = {
-    *("errors", "console", "recipes", "runs", "tables", "pretrained", "adapters", "chunking", "stopping", "__init__"),
+    *(
+        "errors",
+        "console",
+        "recipes",
+        "runs",
+        "tables",
+        "labels",
+        "pretrained",
+        "adapters",
+        "chunking",
+        "stopping",
+        "__init__",
+    ),
 }
 FLOORS = [
     GROUND,

@@ -29,6 +29,7 @@ from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.errors import InputError, one_line
 from hf_xling.hub.cards import counts_table, render_card
 from hf_xling.hub.push import PushArguments
+from hf_xling.labels import label_values
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import Table, read_table
 
@@ -95,16 +96,7 @@ class RatedBuildConfig:
             raise InputError("--validation_file and --test_file go with --train_file; a source has splits of its own")
         if not dup.LOWEST_THRESHOLD <= self.near_threshold <= 1:
             raise InputError(f"--near_threshold {self.near_threshold}: {dup.LOWEST_THRESHOLD} to 1 is needed")
-        self.label_values()
-
-    def label_values(self) -> dict[str, float] | None:
-        """`--label_map` as numbers by name."""
-        values: dict[str, float] = {}
-        for name, _, value in (item.rpartition("=") for item in self.label_map or ()):
-            if not name or name in values or not isinstance(number := _rating(value), float):
-                raise InputError(f"--label_map {name}={value}: NAME=NUMBER is needed, such as Happy=1, each name once")
-            values[name] = number
-        return None if self.label_map is None else values
+        label_values(self.label_map)
 
 
 class RatedRow(NamedTuple):
@@ -124,7 +116,7 @@ def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[R
     Raises:
         InputError: no such source, column or training split, or a split without a usable row (its first is named).
     """
-    rows, unusable, values = {}, {}, config.label_values()
+    rows, unusable, values = {}, {}, label_values(config.label_map)
     for split, table in _tables(config).items():
         text_column = config.text_column or _known(table.require_rows(), spec.text_columns) or spec.text_columns[0]
         label_column = config.label_column or _known(table, spec.label_columns) or spec.label_columns[0]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from hf_xling.errors import InputError
+from hf_xling.labels import label_values
 from hf_xling.recipes import given_fields
 from hf_xling.regression.config import COMMAND, RegressionConfig
 from hf_xling.runs import by_content, is_finished
@@ -81,25 +81,7 @@ class RegressionScriptArguments:
             len(self.label_range) == 2 and self.label_range[0] < self.label_range[1]
         ):
             raise InputError("--label_range: two numbers are needed, the lowest rating and the highest")
-        self.label_values()
-
-    def label_values(self) -> dict[str, float] | None:
-        """`--label_map` as numbers by name."""
-        if self.label_map is None:
-            return None
-        values = {}
-        for item in self.label_map:
-            name, _, value = item.rpartition("=")
-            try:
-                number = float(value)
-            except ValueError:
-                number = math.nan
-            if not name or not math.isfinite(number):
-                raise InputError(f"--label_map {item}: NAME=NUMBER is needed, such as Happy=1")
-            if name in values:
-                raise InputError(f"--label_map: `{name}` stands twice")
-            values[name] = number
-        return values
+        label_values(self.label_map)
 
 
 @dataclass(frozen=True)

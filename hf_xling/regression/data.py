@@ -15,6 +15,7 @@ from hf_xling.corpora.cleaning import clean_text
 from hf_xling.corpora.generators import WRITTEN_BY
 from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
+from hf_xling.labels import label_values
 from hf_xling.tables import Table, read_table
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def load_splits(
         InputError: no such source, split or column; a split without rows, or whose rows are all bad; a bad row, named
             by file, row and line; fewer than two classes.
     """
-    values, is_classes = script.label_values(), task == "classification"
+    values, is_classes = label_values(script.label_map), task == "classification"
     if is_classes and script.label_range is not None:
         raise InputError("--label_range: goes with ratings; classes have no range")
     if is_classes and values is not None and sorted(values.values()) != list(range(len(values))):

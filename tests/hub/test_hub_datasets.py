@@ -2,38 +2,19 @@
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from faulty_tgi import serving
 from hf_xling.trainers import regression
-from hub_clients import ClientError, client, environment
-from loopback_hub import LoopbackHub
+from hub_clients import ClientError, environment
 from published import command
 from stage_1 import run_stage_1, write_rows
 
 pytestmark = pytest.mark.slow  # the client's imports and the launches take seconds
 
 ROOT = Path(regression.__file__).parent
-TOKEN = f"hf_{secrets.token_hex(17)}"
-
-
-@pytest.fixture(scope="module")
-def hub():
-    server = LoopbackHub()
-    server.admit(TOKEN, "someone", "org")
-    with serving(server):
-        yield server
-    assert "unknown" not in {entry.what for entry in server.log}  # all that the clients asked for is there
-
-
-@pytest.fixture(scope="module")
-def call(hub, tmp_path_factory):
-    with client(hub.url, tmp_path_factory.mktemp("home"), TOKEN) as process:
-        yield process
 
 
 def push(repo_id, config, columns, split="train"):

@@ -2,13 +2,10 @@
 
 import csv
 import json
-import secrets
 from pathlib import Path
 
 import pytest
-from faulty_tgi import serving
-from hub_clients import ClientError, client
-from loopback_hub import LoopbackHub
+from hub_clients import READER, WRITER, ClientError
 from model_client import (
     by_automodel,
     by_ensemble,
@@ -26,34 +23,17 @@ from model_client import (
 
 pytestmark = pytest.mark.slow  # the client's imports and the trainings take seconds
 
-TOKEN, READER = (f"hf_{secrets.token_hex(17)}" for _ in range(2))
 NO_CHECKPOINTS = ("--save_strategy", "no", "--eval_strategy", "no")
 
 # Script, base (None for a local folder) and options of each training, by its name on the Hub. Two have checkpoints, as
 # by default (of the rating model one an epoch, and the best of them at the end).
 RUNS = {
-    "encoder": ("simcse", None, "--save_steps", "1", "--hub_token", TOKEN),
+    "encoder": ("simcse", None, "--save_steps", "1", "--hub_token", WRITER),
     "encoder-adapter": ("simcse", "org/encoder", "--use_peft", *NO_CHECKPOINTS),
-    "ratings": ("regression", "org/encoder", "--hub_token", TOKEN),
+    "ratings": ("regression", "org/encoder", "--hub_token", WRITER),
     "adapter": ("regression", "org/encoder", "--use_peft", *NO_CHECKPOINTS),
-    "seeds": ("regression", "org/encoder", "--seeds", "1", "2", "--private", "--hub_token", TOKEN, *NO_CHECKPOINTS),
+    "seeds": ("regression", "org/encoder", "--seeds", "1", "2", "--private", "--hub_token", WRITER, *NO_CHECKPOINTS),
 }
-
-
-@pytest.fixture(scope="module")
-def hub():
-    server = LoopbackHub()
-    server.admit(TOKEN, "someone", "org")
-    server.admit(READER, "reader")
-    with serving(server):
-        yield server
-    assert "unknown" not in {entry.what for entry in server.log}  # all that the clients asked for is there
-
-
-@pytest.fixture(scope="module")
-def call(hub, tmp_path_factory):
-    with client(hub.url, tmp_path_factory.mktemp("home"), TOKEN) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +187,7 @@ def test_what_cannot_be_pushed_is_told_before_training(hub, call, train, runs, b
         ClientError, match=f"InputError: --repo_id {name}: {said}.*; nothing has been done yet"
     ) as refused:
         train(script, bert_folder, name, "--seed", "7", *more, "--output_dir", str(runs["seeds"].parent / "refused"))
-    assert TOKEN not in str(refused.value) and READER not in str(refused.value)
+    assert WRITER not in str(refused.value) and READER not in str(refused.value)
     assert len(hub.asked("commit")) == commits and not (runs["seeds"].parent / "refused").exists()
 
 
@@ -215,7 +195,7 @@ def test_the_trainers_of_python_push_without_pickles(hub, call, bert_folder, wor
     for name in ("SimCSE", "Regression"):
         call(push_by_trainer, name, str(bert_folder), str(work / name), f"org/by-{name}")
         repo = hub.repos["models", f"org/by-{name}"]
-        assert "model.safetensors" in repo.at().files and pickles(repo) == [] and holding(repo, TOKEN, str(work)) == []
+        assert "model.safetensors" in repo.at().files and pickles(repo) == [] and holding(repo, WRITER, str(work)) == []
 
 
 each_repo = pytest.mark.parametrize("name", (*RUNS, "ensemble"))
@@ -233,7 +213,7 @@ def test_no_pickle_is_pushed(repos, name):
 
 @each_repo
 def test_no_token_and_no_record_of_the_run_is_pushed(repos, name):
-    assert holding(repos[name], TOKEN) == []
+    assert holding(repos[name], WRITER) == []
     assert not [path for path, _ in repos[name].contents() if Path(path).name.startswith("_run")]
 
 

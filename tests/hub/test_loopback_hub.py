@@ -1,33 +1,12 @@
 """The loopback Hub under the clients that people use: huggingface_hub and datasets, in a process of their own."""
 
-import secrets
-
 import pytest
-from faulty_tgi import serving
-from hub_clients import ClientError, client
-from loopback_hub import LoopbackHub
+from hub_clients import READER, WRITER, ClientError
 
 pytestmark = pytest.mark.slow  # the client's imports alone take seconds
 
 PAIRS = {"anchor": ["ஒரு பூனை", "a dog", "rain"], "positive": ["a cat", "the hound", "மழை"], "group": ["1", "2", "3"]}
 SENTENCES = {"anchor": [f"sentence {number}" for number in range(50)]}
-WRITER, READER = (f"hf_{secrets.token_hex(17)}" for _ in range(2))
-
-
-@pytest.fixture(scope="module")
-def hub():
-    server = LoopbackHub()
-    server.admit(WRITER, "someone", "org")
-    server.admit(READER, "reader")
-    with serving(server):
-        yield server
-    assert "unknown" not in {entry.what for entry in server.log}  # all that the clients asked for is there
-
-
-@pytest.fixture(scope="module")
-def call(hub, tmp_path_factory):
-    with client(hub.url, tmp_path_factory.mktemp("home"), WRITER) as process:
-        yield process
 
 
 def rows(word):

@@ -4,35 +4,16 @@ import re
 import secrets
 
 import pytest
-from faulty_tgi import serving
-from hub_clients import ClientError, client
+from hub_clients import READER, WRITER, ClientError
 from hub_repos import Blob
-from loopback_hub import LoopbackHub
 from published import command, create, load, publish, write_dataset, write_reviews
 
 from hf_xling.runs import file_hash
 
 pytestmark = pytest.mark.slow  # the client's imports alone take seconds
 
-WRITER, READER = (f"hf_{secrets.token_hex(17)}" for _ in range(2))
 REVIEWS = "hf_xling.dataset_scripts.tamil_movie_reviews"
 FRUITS, TREES = ("apple", "mango", "banana"), ("oak", "palm", "banyan")
-
-
-@pytest.fixture(scope="module")
-def hub():
-    server = LoopbackHub()
-    server.admit(WRITER, "someone", "org")
-    server.admit(READER, "reader")
-    with serving(server):
-        yield server
-    assert "unknown" not in {entry.what for entry in server.log}  # all that the clients asked for is there
-
-
-@pytest.fixture(scope="module")
-def call(hub, tmp_path_factory):
-    with client(hub.url, tmp_path_factory.mktemp("home"), WRITER) as process:
-        yield process
 
 
 def names(repo, revision="main"):

@@ -60,7 +60,11 @@ def test_folds_by_seeds_on_real_ratings(rows, tmp_path, record_property):
     for train, test in cross_validation(dataset, 5):
         ridge = make_baselines(len(train))["tfidf-ridge"].fit(list(train["text"]), list(train["label"]))
         errors += ((ridge.predict(list(test["text"])) - numpy.array(test["label"])) ** 2).tolist()
-    told = {"ours": found["out_of_fold_mse"], "constant": found["test_constant_mse"], "ridge": numpy.mean(errors)}
+    told = {
+        "ours": found["out_of_fold_mse"],
+        "constant": found["test_constant_mse"],
+        "ridge": float(numpy.mean(errors)),
+    }
     record_property("mse", told)
     print(told)
     assert len(list((tmp_path / "run").glob("fold-*/seed-*/model.safetensors"))) == 15

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import secrets
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+WRITER, READER = (f"hf_{secrets.token_hex(17)}" for _ in range(2))  # tokens: of a member of `org`, and of a stranger
 
 
 class ClientError(Exception):
