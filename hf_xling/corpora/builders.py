@@ -18,6 +18,7 @@ from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licens
 from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, Duplicates, find_duplicates
 from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, texts_by_split
 from hf_xling.corpora.licences import check_publishable
+from hf_xling.corpora.origins import place_of_dataset
 from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
 from hf_xling.corpora.sides import corpus_sides
 from hf_xling.corpora.sources import PROVENANCE, SPLITS, Generation, Sentences, read_generation, read_sentences
@@ -176,9 +177,11 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
         check_publishable(licences)
     task = task_counts(config.task_file, config.task_column) if config.task_file is not None else None
     hashes = [runs.file_hash(Path(generation.folder) / "accepted") for generation in generations]
-    # What was read makes the corpus, wherever it lies; a dataset on the Hub is known by its name only.
+    # What was read makes the corpus, wherever it lies; a dataset on the Hub can change under its name.
     own = {**vars(config), "output_dir": None, "repo_id": None, "generated": hashes}
     identity = runs.by_content(own, ("source", "validation_file", "test_file", "task_file"))
+    if not Path(config.source).exists():
+        identity["source"] = f"{config.source} ({sentences.digest})"
     if runs.claim(config.output_dir, f"dataset_scripts/{spec.name}.py", identity):
         built = runs.read_run(config.output_dir)
         if config.repo_id in (None, built["repo_id"]):
@@ -199,7 +202,9 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     if generations:
         batches = {name: table.to_batches(ROWS_PER_TABLE) for name, table in joined.tables.items()}
         write_audit(output / FOLDER, corpus_sides(batches["sentences"], batches["pairs"], language), task)
-    facts = Facts(language, into, sentences, generations, lineage, licences, joined, duplicates, files)
+    given = (config.source, config.validation_file, config.test_file)
+    sources = [place_of_dataset(source) for source in given if source is not None]
+    facts = Facts(sources, language, into, sentences, generations, lineage, licences, joined, duplicates, files)
     runs.write_text(output / "README.md", corpus_card(spec, config, facts))
     counts = all_counts(sentences, joined)
     rows = {name: len(joined.tables[name]) for name in files}

@@ -45,6 +45,7 @@ class Facts(NamedTuple):
     """What a card tells of a corpus beside its spec and its config.
 
     Attributes:
+        sources: `name`, `revision` and `sha256` of what was read.
         language, into: of the source, and of the translations (None where there are none).
         sentences: of the source.
         generations, lineage: the runs that are in the corpus, and all runs behind it.
@@ -53,6 +54,7 @@ class Facts(NamedTuple):
         files: of each config, its `data_files`.
     """
 
+    sources: Sequence[Mapping[str, str | None]]
     language: str
     into: str | None
     sentences: Sentences
@@ -145,7 +147,6 @@ def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
     }
     # Rejected rows show text of the source: a card must not publish what the dataset itself must not.
     hidden = any(terms.local_only for terms in licences.components.values())
-    sources = [value for value in (config.source, config.validation_file, config.test_file) if value is not None]
     shown = {
         "title": metadata["pretty_name"],
         "description": spec.description.format(**called),
@@ -154,10 +155,7 @@ def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
             name: {"splits": [file["split"] for file in files], "columns": _columns(facts.joined.tables[name])}
             for name, files in facts.files.items()
         },
-        "sources": [
-            (Path(value).resolve().name if Path(value).exists() else value, runs.content_hash(value))
-            for value in sources
-        ],
+        "sources": facts.sources,
         "config": config,
         "counts": {name: counts_table(counts) for name, counts in all_counts(facts.sentences, facts.joined).items()},
         "strangers": [count for count in facts.joined.strangers if count],

@@ -157,6 +157,11 @@ def license_of(card: Mapping[str, Any]) -> dict[str, str | None]:
     return {"license": next(iter(licenses), None), **named}
 
 
+def place_of_dataset(source: str) -> dict[str, str | None]:
+    """`place_of` a dataset on the Hub as it was just loaded, or of a file or folder of texts."""
+    return _dataset(source)[0]
+
+
 def _dataset(source: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Where a dataset lies, and its card."""
     if source is None:

@@ -52,6 +52,14 @@ class Sentences:
     contradictions: numpy.ndarray
     counts: list[dict[str, Any]]
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the sentences, their splits and the contradictions: what a source came to, whatever its name."""
+        digest = hashlib.sha256(self.split_of.tobytes() + self.contradictions.tobytes())
+        for text in self.texts:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class Generation:

@@ -28,7 +28,7 @@ FACTS = {
     "shingle": 5,
     "audit": None,
     "reviews": [],
-    "sources": [("snli.jsonl", None)],
+    "sources": [{"name": "snli.jsonl", "revision": None, "sha256": None}],
     "generations": [],
     "license": None,
     "script": "dataset_scripts/snli.py",

@@ -105,10 +105,42 @@ def test_the_flagship_corpus_is_built_pushed_read_and_trained_on(hub, call, bert
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def column_of(repo_id, config, column, **options):
+def push_snli(repo_id, rows):
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+    kinds = ClassLabel(names=["entailment", "neutral", "contradiction"])
+    features = Features({"premise": Value("string"), "hypothesis": Value("string"), "label": kinds})
+    parts = {
+        split: Dataset.from_dict(dict(zip(features, zip(*part, strict=True), strict=True)), features=features)
+        for split, part in rows.items()
+    }
+    return DatasetDict(parts).push_to_hub(repo_id).oid
+
+
+def test_a_source_on_the_hub_has_its_splits_and_its_revision(call, tmp_path):
+    """As `stanfordnlp/snli` has them: labels are classes, -1 where annotators did not agree, and a text may be null."""
+    rows = {
+        "train": [("A dog runs.", "It moves.", 0), ("A cat sits.", "It sleeps.", -1), ("A bird sings.", None, 1)],
+        "test": [("A man reads.", "It moves.", 2)],
+    }
+    commit = call(push_snli, "org/snli", rows)
+    argv = ["--source", "org/snli", "--source_name", "SNLI", "--output_dir", str(tmp_path / "corpus")]
+    script = "hf_xling.dataset_scripts.snli_sentences"
+    status, out, err = call(command, script, argv)
+    assert status == 0, err
+    assert "| train |           3 |         1 |          0 |          1 |     2 |        0 |                1 |" in out
+    assert f"- `org/snli` (revision `{commit}`)" in (tmp_path / "corpus" / "README.md").read_text("utf-8")
+    parts = {split: call(column_of, str(tmp_path / "corpus"), "sentences", "anchor", split) for split in rows}
+    assert parts == {"train": ["A dog runs."], "test": ["It moves.", "A man reads."]}
+    call(push_snli, "org/snli", {**rows, "test": [("A man writes.", "It moves.", 2)]})
+    status, _, err = call(command, script, argv)  # it has changed under its name
+    assert status == 2 and "holds another run (source was" in err
+
+
+def column_of(repo_id, config, column, split="train", **options):
     from datasets import load_dataset
 
-    return [row[column] for row in load_dataset(repo_id, config, split="train", **options)]
+    return [row[column] for row in load_dataset(repo_id, config, split=split, **options)]
 
 
 def test_a_corpus_that_is_not_there_is_one_line(call, bert_folder, tmp_path):
