@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 # The underscore keeps it out of uploads by Trainer and out of the files that `load_dataset` finds.
 RUN_FILE = "_run.json"
 LOCK_FILE = "_run.lock"
-_AUDIT = {("audit", f"audit.{kind}") for kind in ("md", "json", "png")}
 LONGEST_WAIT = 120.0  # seconds for another process to leave a run folder
 
 _HELD: dict[Path, FileLock] = {}  # the run folders that this process works in
@@ -71,8 +70,7 @@ def write_json(path: str | Path, content: Any) -> None:
 def file_hash(path: str | Path) -> str:
     """The SHA-256 of a file, or of the names and contents of the files in a folder, in hexadecimal.
 
-    What a run keeps for itself in its folder (hidden files, `_run.*`, checkpoints to resume from) is left out, and what
-    `hf-xling audit` has found out about a corpus: trainings on it can be resumed after an audit.
+    What a run keeps for itself in its folder (hidden files, `_run.*`, checkpoints to resume from) is left out.
     """
     path = Path(path)
     if not path.is_dir():
@@ -80,8 +78,7 @@ def file_hash(path: str | Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
-        parts = file.relative_to(path).parts
-        own = any(part.startswith((".", "_run.", "checkpoint-")) for part in parts) or parts in _AUDIT
+        own = any(part.startswith((".", "_run.", "checkpoint-")) for part in file.relative_to(path).parts)
         if file.is_file() and not own:
             digest.update(f"{file.relative_to(path)}\0{file_hash(file)}\0".encode())
     return digest.hexdigest()

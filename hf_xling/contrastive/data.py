@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 from datasets import Dataset
 
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.contrastive.tokens import negative_columns
+from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import Corpus, corpus_of
@@ -28,22 +30,28 @@ class Loaded(NamedTuple):
 
 def load_all(script: SimCSEScriptArguments) -> Loaded:
     """The corpus as `SimCSETrainer` takes it, with `anchor`, and `positive`, `negative…`, `group` where the source has
-    them; the rows of `validation_file`, likewise; the pairs of `sts_file`.
+    them; the rows of `validation_file`, likewise; the pairs of `sts_file`. Of a source with splits `validation` is read
+    and, for the pairs, `test`.
 
     Raises:
-        InputError: no such source or column, no rows, a text that is null or empty (its row is named), or a score that
-            is no number.
+        InputError: no such source, split or column, no rows, a text that is null or empty (its row is named), or a score
+            that is no number.
     """
     table = read_table(script.dataset_name or script.train_file, script.dataset_config, script.dataset_split)
     corpus, held_out, sts = _rows(table, script.anchor_column), None, None
     part = (script.dataset_config, script.dataset_split) if script.dataset_name else ()
     corpora = [corpus_of(table.name, {"train": len(corpus)}, table.columns, *part)]
     if script.validation_file:
-        held_out = _rows(read_table(script.validation_file), script.anchor_column)
-        corpora.append(corpus_of(script.validation_file, {"validation": len(held_out)}, {}))
+        # Another dataset has configs of its own.
+        same = script.dataset_name is not None and Path(script.validation_file) == Path(script.dataset_name)
+        config = script.dataset_config if same else None
+        table, split = read_held_out(script.validation_file, "validation", config)
+        held_out = _rows(table, script.anchor_column)
+        corpora.append(corpus_of(script.validation_file, {"validation": len(held_out)}, {}, config, split))
     if script.sts_file:
-        sts = _pairs(read_table(script.sts_file).require_rows())
-        corpora.append(corpus_of(script.sts_file, {"similarity": len(sts)}, {}))
+        table, split = read_held_out(script.sts_file, "test")
+        sts = _pairs(table.require_rows())
+        corpora.append(corpus_of(script.sts_file, {"similarity": len(sts)}, {}, split=split))
     return Loaded(corpus, held_out, sts, corpora)
 
 

@@ -18,7 +18,7 @@ from hf_xling.recipes import RecipeParser
 from hf_xling.tables import stream_table, texts_of
 
 COMMAND = "hf-xling audit"
-FOLDER = "audit"  # in what was audited
+FOLDER = "audit"  # in a corpus: the audit that its card shows
 PER = 10_000  # words
 
 
@@ -36,7 +36,7 @@ class AuditConfig:
     terms: str | None = field(
         default=None, metadata={"help": "YAML file of your own term lists, in the form of the built-in ones"}
     )
-    output_dir: str | None = field(default=None, metadata={"help": "folder of the results; default: CORPUS/audit"})
+    output_dir: str | None = field(default=None, metadata={"help": "where to write; default: CORPUS-audit"})
 
     _argument_group_name = "audit"
 
@@ -219,7 +219,9 @@ def main(argv: Sequence[str]) -> str:
     (config,) = parser.parse(argv)
     terms = read_terms(config.terms)
     task = task_counts(config.task_file, config.text_column) if config.task_file is not None else None
-    folder = Path(config.output_dir) if config.output_dir else Path(config.corpus) / FOLDER
+    # Not into the corpus: its card shows the audit that building it made.
+    beside = Path(config.corpus).with_name(f"{Path(config.corpus).resolve().name}-audit")
+    folder = Path(config.output_dir) if config.output_dir else beside
     found = write_audit(folder, read_sides(config.corpus), task, terms)
     written = [str(folder / f"audit.{kind}") for kind in ("md", "json", "png")]
     return "\n".join([audit_markdown(found), "", *written])

@@ -183,10 +183,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     if not Path(config.source).exists():
         identity["source"] = f"{config.source} ({sentences.digest})"
     if runs.claim(config.output_dir, f"dataset_scripts/{spec.name}.py", identity):
-        built = runs.read_run(config.output_dir)
-        if config.repo_id in (None, built["repo_id"]):
-            return built["counts"]
-        runs.reopen(config.output_dir)  # the card calls it by its name
+        return runs.read_run(config.output_dir)["counts"]  # its card gets another name where it is pushed
     language, output = config.source_language or spec.source_language, Path(config.output_dir)
     joined = join(sentences, language, spec.with_source, generations)
     generations = [replace(each, rows=None) for each in generations]  # of a million rows half a gigabyte
@@ -208,7 +205,8 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     runs.write_text(output / "README.md", corpus_card(spec, config, facts))
     counts = all_counts(sentences, joined)
     rows = {name: len(joined.tables[name]) for name in files}
-    runs.finish(output, rows=rows, counts=counts, repo_id=config.repo_id)
+    barred = next(iter(licences.breaches), None)
+    runs.finish(output, rows=rows, counts=counts, repo_id=facts.called(spec, config), barred=barred)
     return counts
 
 

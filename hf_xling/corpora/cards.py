@@ -15,11 +15,11 @@ from hf_xling import runs
 from hf_xling.corpora.audit import audit_facts
 from hf_xling.corpora.duplicates import SHINGLE, Duplicates
 from hf_xling.corpora.generators import CARD_KEY, Generator, for_card, run_generator
-from hf_xling.corpora.joined import Joined
+from hf_xling.corpora.joined import NEGATIVE_GROUP, Joined
 from hf_xling.corpora.licences import Licensing, Published, licensing
 from hf_xling.corpora.review import review_facts
 from hf_xling.corpora.sources import Generation, Sentences
-from hf_xling.corpora.terms import SOURCES, find_terms
+from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_name
 from hf_xling.hub.cards import counts_table, render_card
@@ -65,6 +65,10 @@ class Facts(NamedTuple):
     duplicates: Duplicates
     files: Mapping[str, list[dict[str, str]]]
 
+    def called(self, spec: CorpusSpec, config: BuildConfig) -> str:
+        """What the card calls the corpus; where it is pushed under another name, that is put in its place."""
+        return config.repo_id or f"org/{spec.corpus_name(self.into).replace('_', '-')}"
+
 
 class Lineage(NamedTuple):
     """The runs of stage 1 behind a corpus, each after the one that it read; and the chains whose run is gone."""
@@ -108,14 +112,19 @@ def _parent(run: Run) -> Run | None:
 
 def corpus_licensing(spec: CorpusSpec, config: BuildConfig, lineage: Lineage) -> Licensing:
     """The chain of licences of a corpus that holds the text of its source."""
-    source, questions = config.source, []
-    if Path(config.source).exists():
-        called = (Path(config.source).name, config.source_name or spec.source_name)
-        source = next((name for name in called if find_terms(name, SOURCES)), called[1])
-        if find_terms(source, SOURCES):
-            questions.append(
-                f"The source was a local file that goes by the name {source}; whether it is that was not checked."
-            )
+    given = [value for value in (config.source, config.validation_file, config.test_file) if value is not None]
+    called, sources, questions = config.source_name or spec.source_name, {}, []
+    for value in given:
+        local = Path(value).exists()
+        names = known_names(value) or [called] if local else [value]
+        sources |= dict.fromkeys(names)
+        questions += [
+            f"The source was a local file that goes by the name {name}; whether it is that was not checked."
+            for name in names
+            if local and find_terms(name, SOURCES)
+        ]
+    if find_terms(called, SOURCES) and config.source_name is not None:
+        sources[called] = None
     models = [model_name(run.manifest["model_id"]) for run in lineage.runs]
     for chain in lineage.gone:
         models.append(None)
@@ -123,7 +132,7 @@ def corpus_licensing(spec: CorpusSpec, config: BuildConfig, lineage: Lineage) ->
             f"The run for {' and then '.join(chain)} is gone: which model wrote what was read is not known."
         )
     published = Published("dataset", config.repo_id)
-    return licensing(source, models, published, given=config.license, questions=questions)
+    return licensing(sources, models, published, given=config.license, questions=[*dict.fromkeys(questions)])
 
 
 def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
@@ -150,7 +159,7 @@ def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
     shown = {
         "title": metadata["pretty_name"],
         "description": spec.description.format(**called),
-        "repo_id": config.repo_id or f"org/{spec.corpus_name(facts.into).replace('_', '-')}",
+        "repo_id": facts.called(spec, config),
         "configs": {
             name: {"splits": [file["split"] for file in files], "columns": _columns(facts.joined.tables[name])}
             for name, files in facts.files.items()
@@ -183,7 +192,7 @@ def all_counts(sentences: Sentences, joined: Joined) -> dict[str, list[dict[str,
 
 
 def _columns(table: pyarrow.Table) -> list[str]:
-    return [name for name in table.column_names if name != "split"]
+    return [name for name in table.column_names if name not in ("split", NEGATIVE_GROUP)]
 
 
 def _languages(spec: CorpusSpec, facts: Facts) -> dict[str, list[str]]:

@@ -270,10 +270,10 @@ def _overlap(
     exact = numpy.flatnonzero(is_exact)
     nearly = numpy.flatnonzero(numpy.isin(own, close) & ~is_exact)
     chosen: dict[tuple[int, int], Example] = {}
-    for row in (*nearly.tolist(), *exact.tolist()):
-        place = int(own[row])
+    places, first = numpy.unique(own, return_index=True)
+    for row in (*numpy.sort(first[numpy.isin(places, own[nearly])]), *numpy.sort(first[numpy.isin(places, twins)])):
+        row, place = int(row), int(own[row])
         twin, similarity = (place, 1.0) if is_exact[row] else near[place][there]
-        row = int(numpy.argmax(own == place))
         twin_row = int(numpy.flatnonzero(theirs == twin)[int(split == other and twin == place)])
         pair = (row, twin_row)
         chosen.setdefault(tuple(sorted(pair)) if split == other else pair, Example(row, twin_row, similarity))

@@ -18,6 +18,7 @@ from hf_xling.corpora.sources import PROVENANCE, SPLITS, Generation, Sentences
 from hf_xling.hub.names import model_name
 
 TEXTS = {"sentences": ("anchor",), "pairs": ("anchor", "positive"), "triplets": ("anchor", "positive", "negative")}
+NEGATIVE_GROUP = "negative_group"  # of a triplet: the sentence that contradicts the anchor; it is not published
 _TEXT = pyarrow.large_string()  # a column of more than 2 GiB is no matter
 
 
@@ -47,8 +48,10 @@ class Joined:
             lost = numpy.zeros(len(table), dtype=bool)
             for split, those in texts.items():
                 here = table["split"].to_numpy() == SPLITS.index(split)
-                groups = pc.index_in(those.cast(_TEXT), value_set=self.sources).drop_null()
-                lost |= here & numpy.isin(table["group"].to_numpy(), groups.to_numpy())
+                groups = pc.index_in(those.cast(_TEXT), value_set=self.sources).drop_null().to_numpy()
+                for name in ("group", NEGATIVE_GROUP):
+                    if name in table.column_names:
+                        lost |= here & numpy.isin(table[name].to_numpy(), groups)
                 for name in TEXTS[config]:
                     lost |= here & pc.is_in(table[name], value_set=those.cast(_TEXT)).to_numpy()
             self.tables[config] = table.filter(pyarrow.array(~lost))
@@ -144,6 +147,7 @@ def _triplets(
     positive = rows.take(pyarrow.array(first[premise[whole]]))
     negative = rows["text"].take(pyarrow.array(first[hypothesis[whole]]))
     table = positive.rename_columns({"root_text": "anchor", "text": "positive"}).append_column("negative", negative)
+    table = table.append_column(NEGATIVE_GROUP, pyarrow.array(hypothesis[whole]))
     return _by_split(table), split[apart], split[lacking]
 
 
@@ -152,7 +156,7 @@ def _add(joined: Joined, config: str, tables: Sequence[pyarrow.Table], **found: 
 
     Of `triplets` the kinds beside `contradictions` are those of which there is no row.
     """
-    names = [*TEXTS[config], "group", *PROVENANCE, "split"]
+    names = [*TEXTS[config], "group", *PROVENANCE, "split", *([NEGATIVE_GROUP] if config == "triplets" else [])]
     parts = [of_split(rows.select(names), place) for place, _ in enumerate(SPLITS) for rows in tables]
     table = pyarrow.concat_tables(parts).unify_dictionaries()
     once = _once(table, ["group", *TEXTS[config][config == "pairs" :]])  # the anchor of a pair is its group's

@@ -11,6 +11,7 @@ import hf_xling
 from hf_xling.corpora.licences import Licensing, Published, check_publishable, licensing
 from hf_xling.corpora.lineage import Base, Lineage
 from hf_xling.corpora.origins import Corpus
+from hf_xling.corpora.sources import SPLITS
 from hf_xling.corpora.terms import Terms, stated_terms
 from hf_xling.hub.cards import render_card
 from hf_xling.hub.contents import PLACEHOLDER, README
@@ -51,11 +52,11 @@ def write_model_card(
         **metadata,
     }
     if evidence is not None and evidence.values and on is not None:
-        split = on.split or measured_with if _is_id(on) else None
+        split = on.split or (measured_with if _is_id(on) and measured_with in SPLITS else None)
         part = {"config": on.config, "split": split, "revision": on.revision}
         called = (name or template.removesuffix("_card")).split("/")[-1]
         front["model-index"] = model_index(called, front["pipeline_tag"], evidence, on.name, _is_id(on), **part)
-        if _is_id(on):
+        if _is_id(on) and split is not None:
             write_eval_results(folder, evidence, on.name, **part)
     shown = {"lineage": lineage, "license": chain, "evidence": evidence, "repo_id": name or PLACEHOLDER}
     shown |= {"on": on.name if on else None, "base": last.base.name if last else None}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -169,7 +171,7 @@ def _dataset(source: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         path = hub_file(source, README, kind="dataset")
         if Path(source).exists() or not HUB_ID.match(source):
-            return place_of(source), card_of(path)
+            return place_of(source), card_of(path) or _card_above(source)
         if path is not None:  # its folder in the cache has the name of the commit
             return place_of(source, path.parent.name), card_of(path)
         from huggingface_hub import HfApi
@@ -177,6 +179,32 @@ def _dataset(source: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
         return place_of(source, HfApi().dataset_info(source).sha), {}
     except (OSError, ValueError):  # the rows came from a cache, and the Hub does not answer
         return place_of(source), {}
+
+
+def _card_above(source: str) -> dict[str, Any]:
+    """The card of the corpus of which a local file or folder is a part; empty where there is none.
+
+    It lies one or two folders further up, and names the files as its own.
+    """
+    for path in dict.fromkeys((Path(os.path.abspath(source)), Path(source).resolve())):  # in a cache files are links
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        for folder in path.parents[:2]:
+            card = card_of(folder / README) if (folder / README).is_file() else {}
+            names = [file.relative_to(folder).as_posix() for file in files]
+            # In fnmatch `*` goes over slashes too: of a card it is better to find too much than too little.
+            patterns = [pattern.removeprefix("./").replace("**/", "*") for pattern in _patterns(card)]
+            if any(fnmatch.filter(names, pattern) for pattern in patterns):
+                return card
+    return {}
+
+
+def _patterns(card: Mapping[str, Any]) -> Iterator[str]:
+    """The files that a card names in any of the forms that `load_dataset` takes, which anybody may have written."""
+    configs = card.get("configs")
+    for config in configs if isinstance(configs, list) else ():
+        given = config.get("data_files") if isinstance(config, dict) else None
+        for entry in given if isinstance(given, list) else [given]:
+            yield from texts(entry.get("path") if isinstance(entry, dict) else entry)
 
 
 def _named(card: Mapping[str, Any]) -> tuple[str, ...]:
@@ -192,9 +220,11 @@ def _named(card: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _of_run(source: str | None) -> tuple[tuple[str, ...], list[Generator]] | None:
     """Of rows of stage 1 that are read as they are: their source, and the models of all runs behind them."""
-    if source is None or Path(source).name != "accepted":
+    accepted = Path(source or "")
+    accepted = accepted.parent if accepted.suffix == ".parquet" else accepted
+    if accepted.name != "accepted":
         return None
-    file = Path(source).parent / "manifest.json"
+    file = accepted.parent / "manifest.json"
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         lineage = lineage_of([Generation(str(file.parent), manifest, [])])

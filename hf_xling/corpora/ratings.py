@@ -25,7 +25,7 @@ from hf_xling.corpora.generators import CARD_KEY, for_card
 from hf_xling.corpora.licences import Licensing, Published, check_publishable, licensing
 from hf_xling.corpora.shards import TableBuilder, write_config
 from hf_xling.corpora.sources import SPLITS, split_names
-from hf_xling.corpora.terms import SOURCES, find_terms
+from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError, one_line
 from hf_xling.hub.cards import counts_table, render_card
 from hf_xling.hub.push import PushArguments
@@ -228,7 +228,9 @@ def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any
     facts = {"usable": usable, "duplicates": duplicates, "rows": rows, "counts": counts, "files": files}
     runs.write_text(output / "README.md", _card(spec, config, facts))
     of_each = {name: sum(map(len, rows[name].values())) for name in CONFIGS}
-    runs.finish(output, rows=of_each, counts=counts, repo_id=config.repo_id or f"org/{spec.name}")
+    called = config.repo_id or f"org/{spec.name}"
+    barred = spec.local_only or next(iter(_chain(spec, config).breaches), None)
+    runs.finish(output, rows=of_each, counts=counts, repo_id=called, barred=barred)
     return counts
 
 
@@ -241,7 +243,7 @@ def _as_table(rows: Sequence[RatedRow], text: str) -> pyarrow.Table:
 def _chain(spec: RatedCorpusSpec, config: RatedBuildConfig) -> Licensing:
     """The licences of the texts, by the names of all files; a file says nothing where its name is not known."""
     given = [value for name in _SOURCES if (value := getattr(config, name)) is not None]
-    called = [Path(value).name if Path(value).exists() else value for value in given]
+    called = [name for value in given for name in (known_names(value) if Path(value).exists() else [value])]
     known = [name for name in [*called, spec.title] if find_terms(name, SOURCES)]
     own = spec.title if config.source is None or Path(config.source).exists() else config.source
     sources = dict.fromkeys(known or [own])

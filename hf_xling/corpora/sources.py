@@ -114,7 +114,12 @@ def _named(source: str | Mapping[str, str]) -> str:
 def _tables(source: str | Mapping[str, str], splits: Sequence[str] | None) -> dict[str | None, Iterator[Table]]:
     """The blocks of each split; the split is None where the source has none of its own."""
     if not isinstance(source, str):
-        return {split: stream_table(file) for split, file in source.items()}
+        for split, file in source.items():
+            if (own := split_names(file)) is not None:
+                raise InputError(f"{file}: has splits of its own ({', '.join(own)}); a file of {split} is needed")
+        if splits is not None:
+            raise InputError(f"--split {' '.join(splits)}: goes with a source that has splits of its own")
+        return {split: _filled(stream_table(file)) for split, file in source.items()}
     own = split_names(source)
     if own is None:
         if splits not in (None, ["train"]):
@@ -127,7 +132,13 @@ def _tables(source: str | Mapping[str, str], splits: Sequence[str] | None) -> di
     return {split: stream_table(source, split=split) for split in wanted}
 
 
-def split_names(source: str) -> list[str] | None:
+def _filled(tables: Iterator[Table]) -> Iterator[Table]:
+    """The blocks of a table that must have rows."""
+    for number, table in enumerate(tables):
+        yield table if number else table.require_rows()
+
+
+def split_names(source: str, config: str | None = None) -> list[str] | None:
     """The splits of a dataset folder or Hub dataset; None for a file, or a folder that is one table in parts.
 
     Raises:
@@ -144,7 +155,7 @@ def split_names(source: str) -> list[str] | None:
         return None
     with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:  # for folders, as in `read_table`
         try:
-            return datasets.get_dataset_split_names(source, cache_dir=cache if path.is_dir() else None)
+            return datasets.get_dataset_split_names(source, config, cache_dir=cache if path.is_dir() else None)
         except Exception as error:  # datasets, huggingface_hub and pyarrow each raise their own kinds
             raise InputError(
                 f"{source}: cannot be loaded as a dataset ({type(error).__name__}: {one_line(error)})"
@@ -166,7 +177,7 @@ class _Collected:
     ) -> None:
         names = text_columns or _default_columns(table)
         columns = [table.column(name) for name in names]
-        labels = _labels(table, label_column, text_columns is None and len(names) > 1)
+        labels = _labels(table, label_column, len(names) > 1)
         for index, texts in enumerate(zip(*columns, strict=True)):
             problem = _problem(texts)
             label = None if problem or labels is None else labels(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import one_line
@@ -137,3 +138,10 @@ def stated_terms(name: str, license: str | None, license_name: str | None, link:
     free = identifier is not None and identifier.startswith(_PERMISSIVE)
     custom = license in (None, "other")
     return Terms(name, "", title, link, identifier, None, obligations=asked, free_outputs=free, custom=custom)
+
+
+def known_names(path: str) -> list[str]:
+    """The sources by whose name a local file or folder goes: its own, or that of one of the two folders it lies in."""
+    place = Path(path).resolve()
+    found = (find_terms(name, SOURCES) for name in (place.stem, *place.parts[:-4:-1]))
+    return list(dict.fromkeys(terms.name for terms in found if terms is not None))

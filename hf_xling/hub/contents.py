@@ -6,10 +6,14 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
+import yaml
+from fsspec.utils import glob_translate
 from huggingface_hub import RepoFile
+from huggingface_hub.repocard import metadata_load
 
 from hf_xling.errors import InputError
 from hf_xling.hub.names import model_name
@@ -21,12 +25,18 @@ Kind = Literal["dataset", "model"]
 PLACEHOLDER = "org/name"  # what the card of a model without a name calls it
 README = "README.md"
 ENSEMBLE_FILE = "ensemble.json"  # names the folders of its members
-# An allow list, and not only by what is known to be harmful: a folder may hold anything.
+MODULES_FILE = "modules.json"  # names the folders of what sentence-transformers puts behind the encoder
+# An allow list, and not only by what is known to be harmful: a folder may hold anything. JSON goes by name alone, as
+# tools keep their logins and logs in it too.
 _BESIDE = {README, *(f"{name}{suffix}" for name in ("LICENSE", "NOTICE") for suffix in ("", ".md", ".txt"))}
-_SUFFIXES = {"dataset": {".parquet"}, "model": {".safetensors", ".json", ".jinja", ".model"}}
-_NAMES = {"dataset": {"audit.png"}, "model": {"vocab.txt", "merges.txt"}}  # the card shows the picture
+_JSON = (
+    *("config", "generation_config", "adapter_config", "modules", "sentence_bert_config"),
+    *("config_sentence_transformers", r"tokenizer\w*", "special_tokens_map", "added_tokens", "vocab"),
+    *(r"\w+_results", "hf_xling", "hf_xling_lineage", "ensemble", r"[\w.-]+\.safetensors\.index"),
+)
+_OF_MODEL = re.compile(rf"(?:{'|'.join(_JSON)})\.json|.+\.(?:safetensors|jinja|model)|vocab\.txt|merges\.txt")
+_PICTURE = "audit/audit.png"  # a dataset's card shows it
 _RESULTS = re.compile(r"\.eval_results/[^/]+\.yaml")  # where the Hub looks for what was measured of a model
-_OF_TRAINING = "trainer_state.json"  # nobody needs it, and it tells of this machine
 _PICKLES = {".bin", ".pt", ".pth", ".pkl"}
 _ADAPTER = "adapter_config.json"
 Content = Path | bytes
@@ -35,24 +45,26 @@ Content = Path | bytes
 def contents(folder: Path, kind: Kind, repo_id: str) -> dict[str, Content]:
     """What of `folder` is published as `repo_id`, by its path there: files, or bytes where they differ from the file.
 
-    Of a dataset that is its Parquet, of a model its weights, tokenizer, settings and results, of both the card and a
-    licence. What a run keeps for itself (hidden files, `_run.*`, checkpoints) and pickles are none of it. Cards call it
-    `repo_id`; an adapter tells its base by name.
+    Of a dataset that is the Parquet that its card names (all, where it names none), of a model its weights, tokenizer,
+    settings and results, in the folder itself and in those that its `modules.json` and `ensemble.json` name; of both
+    the card and a licence. What a run keeps for itself (hidden files, `_run.*`, checkpoints), pickles and JSON of other
+    names are none of it. Cards call it `repo_id`; an adapter tells its base by name.
 
     Raises:
-        InputError: there is nothing to publish, or the run in the folder is not finished.
+        InputError: there is nothing to publish, the run in the folder is not finished or its record bars publishing,
+            or a file that names others is damaged.
     """
     run = read_run(folder)
+    if run is not None and run.get("barred"):
+        raise InputError(f"{folder}: {run['barred']}")
     if run is not None and not run["finished"]:
         raise InputError(f"{folder}: holds a run that is not finished")
-    others = _other_runs(folder)
-    found: dict[str, Content] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        beside = name in _BESIDE or (kind == "model" and _RESULTS.fullmatch(name))
-        if path.is_file() and (beside or _written(name, kind)) and others.isdisjoint(path.parents):
-            found[name] = path
-    if not any(_written(name, kind) for name in found):
+    belongs = _parts_of_model(folder) if kind == "model" else _parts_of_dataset(folder)
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    parts = {name for name in files if _written(name, kind) and belongs(PurePosixPath(name))}
+    results = {name for name in files if kind == "model" and is_result(name)}
+    found: dict[str, Content] = {name: files[name] for name in files if name in _BESIDE | parts | results}
+    if not parts - {_PICTURE}:
         raise InputError(f"{folder}: holds no {'Parquet' if kind == 'dataset' else 'model'} to publish")
     if README in found:
         called, text = (run or {}).get("repo_id") or PLACEHOLDER, (folder / README).read_text(encoding="utf-8")
@@ -69,7 +81,12 @@ def is_stale(path: str, kind: Kind) -> bool:
 
     Of such files are those that would still be read as data or as a model; what others put beside them stays.
     """
-    return _written(path, kind) or (kind == "model" and _suffix(path) in _PICKLES)
+    return _written(path, kind) or (kind == "model" and PurePosixPath(path).suffix in _PICKLES)
+
+
+def is_result(path: str) -> bool:
+    """Whether a file tells the Hub what was measured of a model; others may have measured it too."""
+    return _RESULTS.fullmatch(path) is not None
 
 
 def is_same(there: RepoFile | None, content: Content) -> bool:
@@ -85,22 +102,63 @@ def is_same(there: RepoFile | None, content: Content) -> bool:
 
 
 def _written(path: str, kind: Kind) -> bool:
-    """Whether a file is one of those that a dataset or a model consists of."""
+    """Whether a file is by its name one of those that a dataset or a model consists of."""
     parts = PurePosixPath(path).parts
-    if any(part.startswith((".", "_", "checkpoint-")) for part in parts) or parts[-1] == _OF_TRAINING:
+    if any(part.startswith((".", "_", "checkpoint-")) for part in parts):
         return False
-    return _suffix(path) in _SUFFIXES[kind] or parts[-1] in _NAMES[kind]
+    if kind == "dataset":
+        return path.endswith(".parquet") or path == _PICTURE
+    return _OF_MODEL.fullmatch(parts[-1]) is not None
 
 
-def _other_runs(folder: Path) -> set[Path]:
-    """Folders inside of `folder` that hold a run of their own, and no member of the ensemble that it may be."""
-    runs, ensemble = {path.parent for path in folder.rglob(RUN_FILE)} - {folder}, folder / ENSEMBLE_FILE
-    members = json.loads(ensemble.read_text(encoding="utf-8"))["members"] if ensemble.exists() else []
-    return runs - {folder / member for member in members}
+def _parts_of_model(folder: Path) -> Callable[[PurePosixPath], bool]:
+    """Whether a file lies where the model in `folder` has its own: there, in its modules, in its members and theirs."""
+    models = [PurePosixPath(), *_named(folder / ENSEMBLE_FILE, "members", lambda told: told["members"])]
+    places = set(models)
+    for model in models:
+        modules = _named(folder / model / MODULES_FILE, "modules", lambda told: [module["path"] for module in told])
+        places.update(model / module for module in modules)
+    return lambda name: name.parent in places
 
 
-def _suffix(path: str) -> str:
-    return PurePosixPath(path).suffix
+def _named(path: Path, what: str, folders: Callable[[Any], Iterable[str]]) -> list[PurePosixPath]:
+    """The folders that the JSON at `path` names; none where there is no such file."""
+    if not path.is_file():
+        return []
+    try:
+        return [PurePosixPath(name) for name in folders(json.loads(path.read_text(encoding="utf-8")))]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path}: is damaged; it has to name the folders of its {what}") from error
+
+
+def _parts_of_dataset(folder: Path) -> Callable[[PurePosixPath], bool]:
+    """Whether the card in `folder` names a file as data, as `load_dataset` reads it; without a word of it, any may be.
+
+    Folders that hold a run of their own are none of the dataset.
+    """
+    others = {path.parent.relative_to(folder) for path in folder.rglob(RUN_FILE)} - {Path()}
+    card = folder / README
+    try:
+        configs = ((metadata_load(card) if card.exists() else None) or {}).get("configs") or []
+        patterns = [each for config in configs for each in _patterns(config.get("data_files"))]
+        named = [re.compile(glob_translate(PurePosixPath(pattern).as_posix())) for pattern in patterns]
+    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InputError(f"{card}: its front matter names no data_files that can be read") from error
+
+    def belongs(name: PurePosixPath) -> bool:
+        is_named = not named or any(pattern.match(str(name)) for pattern in named)
+        return (is_named or str(name) == _PICTURE) and others.isdisjoint(Path(name).parents)
+
+    return belongs
+
+
+def _patterns(data_files: Any) -> list[str]:
+    """The patterns in `data_files` of a card, which may be one, a list, or given by split."""
+    if isinstance(data_files, str):
+        return [data_files]
+    if isinstance(data_files, dict):
+        data_files = [data_files["path"]] if "path" in data_files else data_files.values()
+    return [pattern for each in data_files or () for pattern in _patterns(each)]
 
 
 def _adapter_config(path: Path) -> Content:

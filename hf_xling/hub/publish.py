@@ -22,10 +22,13 @@ from huggingface_hub.utils import validate_repo_id
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 import hf_xling
-from hf_xling.hub.contents import Content, Kind, contents, is_same, is_stale
+from hf_xling.errors import one_line
+from hf_xling.hub.contents import README, Content, Kind, contents, is_result, is_same, is_stale
 from hf_xling.hub.refusals import Refusal, is_conflict, refusals
+from hf_xling.hub.results import MEASURED
 
 ATTEMPTS = 6
+BUILT = "Built with hf_xling"  # which each of our cards says
 _VERSION = re.compile(r"v([1-9]\d*)")
 _TAG = re.compile(r"\w[\w.-]*")
 
@@ -69,8 +72,9 @@ def publish(
 ) -> Publication:
     """Make the repository `repo_id` hold what `contents` finds in `folder`, by one commit at most.
 
-    Data and weights that the folder has no more are removed from it, what others put beside them stays. A push that
-    failed can be repeated: files that have arrived are not sent again. One that meets another goes after it.
+    Data and weights that the folder has no more are removed from it if its card is one of ours, what others put beside
+    them stays. A push that failed can be repeated: files that have arrived are not sent again. One that meets another
+    goes after it.
 
     Args:
         folder: of a dataset or a model.
@@ -83,8 +87,9 @@ def publish(
         message: of the commit; by default the tag.
 
     Raises:
-        InputError: no token or none with the rights, a bad name, one that another kind of repository has, a tag that
-            stands on another commit, or a folder with nothing to publish.
+        InputError: no token or none with the rights, a bad name, one that another kind of repository has or one whose
+            files of another make would be removed, a tag that stands on another commit, or a folder with nothing to
+            publish or nothing that may be.
         XlingError: the Hub cannot be reached, or fails.
     """
     with refusals(repo_id, f"{folder} is ready: the same command pushes it", token):
@@ -135,7 +140,7 @@ class _Push:
                 listed = self.api.list_repo_tree(**self.repo, recursive=True, revision=head)
                 there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
                 new = [path for path, content in self.files.items() if not is_same(there.get(path), content)]
-                stale = [path for path in there if path not in self.files and is_stale(path, kind)]
+                stale = self._stale([path for path in there if path not in self.files], README in there, kind, head)
                 changes = [*map(self._addition, new), *map(CommitOperationDelete, stale)]
                 tags = self._tags()
                 _refuse_moving(tag, tags, None if changes else head)
@@ -159,6 +164,24 @@ class _Push:
                     self.api.create_tag(**self.repo, tag=tag or _next(tags), revision=sha)
                 return tag or _next(tags)
         raise AssertionError("the last attempt raises")
+
+    def _stale(self, others: list[str], has_card: bool, kind: Kind, head: str) -> list[str]:
+        """Which of the files `others` to remove; refused where the card does not say that they are ours."""
+        results = [path for path in others if kind == "model" and is_result(path)]
+        ours = {path for path in results if MEASURED in self._text(path, head)}
+        stale = [path for path in others if path in ours or is_stale(path, kind)]
+        if stale and not (has_card and BUILT in self._text(README, head)):
+            more = f" and {len(stale) - 1:,} more" if len(stale) > 1 else ""
+            raise Refusal(
+                f"holds something else ({one_line(stale[0], 30)}{more}) and no card of hf_xling; "
+                "give another --repo_id, or delete the files there yourself"
+            )
+        return stale
+
+    def _text(self, path: str, head: str) -> str:
+        """A file in the repository, its lines as one: YAML breaks them anywhere."""
+        file = self.api.hf_hub_download(**self.repo, filename=path, revision=head)
+        return " ".join(Path(file).read_text(encoding="utf-8", errors="replace").split())
 
     def _addition(self, path: str) -> CommitOperationAdd:
         """The same at each attempt: it knows that it has been sent."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 from huggingface_hub import constants
 from huggingface_hub.errors import (
     HfHubHTTPError,
+    LocalEntryNotFoundError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -42,7 +44,12 @@ def refusals(repo_id: str, then: str, token: str | None) -> Iterator[None]:
 
 def is_conflict(error: BaseException) -> bool:
     """Whether another push came in between."""
-    return isinstance(error, HfHubHTTPError) and error.response.status_code in (409, 412)
+    return _has_answer(error) and error.response.status_code in (409, 412)
+
+
+def _has_answer(error: BaseException | None) -> TypeGuard[HfHubHTTPError]:
+    # A download that fails is among the errors of answers too; what came instead of one is its cause.
+    return isinstance(error, HfHubHTTPError) and not isinstance(error, LocalEntryNotFoundError)
 
 
 def _explained(error: BaseException) -> tuple[type[XlingError], str]:
@@ -54,7 +61,7 @@ def _explained(error: BaseException) -> tuple[type[XlingError], str]:
             return XlingError, "HF_HUB_OFFLINE is set, so the Hub is not asked"
         if isinstance(cause, LocalTokenNotFoundError):
             return InputError, f"there is no token for the Hub; {LOGIN}"
-        if isinstance(cause, HfHubHTTPError):
+        if _has_answer(cause):
             return _answered(cause)
         if isinstance(cause, (_HTTPError, ConnectionError, TimeoutError)):
             return XlingError, f"the Hub at {constants.ENDPOINT} cannot be reached ({type(cause).__name__})"

@@ -13,6 +13,7 @@ from datasets import Dataset, Features, Value
 
 from hf_xling.corpora.cleaning import clean_text
 from hf_xling.corpora.generators import WRITTEN_BY
+from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
 from hf_xling.labels import label_values
@@ -88,7 +89,8 @@ def load_splits(
     dropped: dict[str, dict[str, int]] = {}
     label_names: list[str] | None = None
     written: dict[str, list[Any]] = {}  # of the training split, what tells who wrote it
-    for split, table in _tables(script):
+    read: dict[str, str | None] = {}  # of what was given for a split, the split that was read
+    for split, table, read[split] in _tables(script):
         class_names = table.class_names.get(script.label_column)
         read_label = partial(_rating, values=values, class_names=class_names, limits=script.label_range)
         if is_classes:
@@ -108,30 +110,36 @@ def load_splits(
                     "at least two classes are needed"
                 )
     datasets = {split: _dataset(part, label_names) for split, part in rows.items()}
-    return Splits(datasets, label_names, dropped, _corpora(script, datasets, written))
+    return Splits(datasets, label_names, dropped, _corpora(script, datasets, written, read))
 
 
 def _corpora(
-    script: RegressionScriptArguments, datasets: Mapping[str, Dataset], written: Mapping[str, list[Any]]
+    script: RegressionScriptArguments,
+    datasets: Mapping[str, Dataset],
+    written: Mapping[str, list[Any]],
+    read: Mapping[str, str | None],
 ) -> list[Corpus]:
     counts = {split: len(dataset) for split, dataset in datasets.items()}
     if script.dataset_name is not None:
         return [corpus_of(script.dataset_name, counts, written, script.dataset_config)]
     return [
-        corpus_of(getattr(script, f"{split}_file"), {split: count}, written if split == "train" else {})
+        corpus_of(
+            getattr(script, f"{split}_file"), {split: count}, written if split == "train" else {}, split=read[split]
+        )
         for split, count in counts.items()
     ]
 
 
-def _tables(script: RegressionScriptArguments) -> Iterator[tuple[str, Table]]:
+def _tables(script: RegressionScriptArguments) -> Iterator[tuple[str, Table, str | None]]:
+    """Each split with its rows, and which split of a source of its own they are."""
     for split in ("train", "validation", "test"):
         if script.dataset_name is not None:
             optional = split == "validation" or (split == "test" and script.folds)
             if not optional or _has_split(script, split):
                 table = read_table(script.dataset_name, script.dataset_config, split)
-                yield split, replace(table, name=f"{table.name}, split {split}")
+                yield split, replace(table, name=f"{table.name}, split {split}"), split
         elif (file := getattr(script, f"{split}_file")) is not None:
-            yield split, read_table(file)
+            yield split, *((read_table(file), None) if split == "train" else read_held_out(file, split))
 
 
 def _has_split(script: RegressionScriptArguments, split: str) -> bool:

@@ -15,7 +15,6 @@ from hf_xling.corpora.demographics import read_terms
 from hf_xling.corpora.sides import Side, read_sides
 from hf_xling.corpora.words import SEGMENT, TextCounts, cut_words
 from hf_xling.errors import InputError
-from hf_xling.hub.cards import render_card
 from hf_xling.runs import file_hash
 
 # Words
@@ -191,12 +190,17 @@ def test_a_corpus_without_its_source_has_it_in_its_pairs(corpus):
     )
 
 
+def beside(folder):
+    return folder.with_name(f"{folder.name}-audit")
+
+
 def test_a_source_alone(corpus):
     folder = corpus("snli_sentences")
     assert "source, en |" in run(["audit", str(folder)])
-    assert [side["name"] for side in json.loads((folder / "audit/audit.json").read_text("utf-8"))["sides"]] == [
+    assert [side["name"] for side in json.loads((beside(folder) / "audit.json").read_text("utf-8"))["sides"]] == [
         "source, en"
     ]
+    assert not (folder / "audit").exists()  # nothing was augmented
 
 
 def test_a_run_counts_each_text_once(tmp_path):
@@ -211,23 +215,22 @@ def test_an_audit_leaves_the_corpus_as_it_was_and_its_card_can_show_it(corpus, t
     assert audit_facts(folder)["markdown"] in (folder / "README.md").read_text("utf-8")  # which building it made
     (tmp_path / "reviews.csv").write_text("text,label\nThe cat and the film,1\nThe dog,2\n")
     shown = run(["audit", str(folder), "--task_file", str(tmp_path / "reviews.csv")])
-    assert sorted(path.name for path in (folder / "audit").iterdir()) == ["audit.json", "audit.md", "audit.png"]
+    for place in (folder / "audit", beside(folder)):
+        assert sorted(path.name for path in place.iterdir()) == ["audit.json", "audit.md", "audit.png"]
     assert (folder / "audit/audit.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert file_hash(folder) == digest
     assert (
         load_dataset(str(folder), "sentences", cache_dir=str(tmp_path / "b"))["train"].to_list()
         == rows["train"].to_list()
     )
-    found = json.loads((folder / "audit/audit.json").read_text("utf-8"))
+    found = json.loads((beside(folder) / "audit.json").read_text("utf-8"))
     # Of the five words the, cat, and, film, dog, the source has two, the paraphrases have `the` as well.
     assert [side["coverage"] for side in found["sides"]] == [
         {"types": 0.4, "words": round(2 / 7, 4)},
         *[{"types": 0.6, "words": round(5 / 7, 4)}] * 2,
     ]
-    facts = audit_facts(folder)
-    assert facts["markdown"] in shown and facts["markdown"] in (folder / "audit/audit.md").read_text("utf-8")
-    card = render_card("_audit", {}, {"audit": facts})
-    assert facts["markdown"] in card and "(audit/audit.png)" in card
+    assert shown.split("\n\n")[0] in (beside(folder) / "audit.md").read_text("utf-8")
+    assert "(audit/audit.png)" in (folder / "README.md").read_text("utf-8")
 
 
 def test_the_same_texts_give_the_same_files(tmp_path):

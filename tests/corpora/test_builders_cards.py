@@ -250,6 +250,28 @@ def test_a_source_on_disk_is_taken_by_its_name_and_the_card_says_so(corpus, stag
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("place", ["imdb_test.csv", "aclImdb/test.csv"])
+def test_no_file_of_a_source_is_overlooked(corpus, tmp_path, place):
+    """One more file, or the folder that it lies in, can be what bars the whole."""
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("text\nA film.\n")
+    (tmp_path / "own.txt").write_text("A sentence.\n")
+    fields = {"source": tmp_path / "own.txt", "test_file": str(tmp_path / place)}
+    with pytest.raises(InputError, match="holds text of IMDB"):
+        corpus("snli_sentences", repo_id="me/mine", output=tmp_path / "out", **fields)
+    folder = corpus("snli_sentences", output=tmp_path / "here", **fields)
+    assert "IMDB" in json.loads((folder / "_run.json").read_text("utf-8"))["barred"]
+
+
+def test_a_name_given_later_changes_nothing_in_the_folder(corpus):
+    """It is put into the card where that is published: a training on the folder can still be resumed."""
+    folder = corpus("snli_sentences")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    corpus("snli_sentences", repo_id="me/mine", output=folder)
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert json.loads((folder / "_run.json").read_text("utf-8"))["repo_id"] == "org/snli-sentences"
+
+
 def test_a_breach_stops_a_finished_corpus_too(corpus, tmp_path):
     fields = {"source_name": "IMDB", "output": tmp_path / "out"}
     corpus("snli_sentences", **fields)

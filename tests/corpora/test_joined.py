@@ -90,6 +90,7 @@ def test_rows_with_leaked_texts_go_from_their_split_alone():
     joined = join(sentences, "en", False, [generation(rows, "one")])
     joined.drop({"train": pyarrow.array(["s1", "s2"])})  # of a sentence, all that came of it; s2 is not of this split
     assert joined.tables["sentences"]["anchor"].to_pylist() == ["x", "x", "z"]
+    assert joined.tables["triplets"]["anchor"].to_pylist() == ["s2"]  # the other's negative was made from `s1`
     joined = join(sentences, "en", False, [generation(rows, "one")])
     joined.drop({"train": pyarrow.array(["x"])})
     assert [row["anchor"] for row in joined.tables["sentences"].to_pylist()] == ["y", "x", "z"]

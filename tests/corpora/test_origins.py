@@ -1,5 +1,7 @@
 """What a corpus that was built, or rows of stage 1 as they are, tell of the models behind them."""
 
+import pytest
+import yaml
 from corpus_folders import card, load
 
 from hf_xling.corpora.generators import WRITTEN_BY, Generator
@@ -23,6 +25,8 @@ def test_a_corpus_tells_of_the_models_whose_output_was_rewritten_too(corpus):
 def test_rows_of_stage_1_that_are_read_as_they_are_tell_it_by_their_runs(stage_1):
     found = corpus_of(str(stage_1 / "paraphrase-translate" / "accepted"), {"train": 3}, {})
     assert found.generators == (PARAPHRASER, TRANSLATOR) and found.sources == ("nli.jsonl",)
+    (part,) = (stage_1 / "paraphrase-translate" / "accepted").iterdir()
+    assert corpus_of(str(part), {"train": 3}, {}).generators == found.generators
     alone = corpus_of(str(stage_1 / "paraphrase" / "accepted"), {"train": 3}, {"model_id": [None], "task": ["source"]})
     assert alone.generators == (PARAPHRASER,)
 
@@ -32,3 +36,52 @@ def test_a_rated_corpus_names_its_source_for_programs(tamil):
     told = card(folder)[0]["hf_xling"]
     found = corpus_of(str(folder), {"train": 1}, {}, "clean")
     assert list(found.sources) == told["sources"] and found.generators == () and found.languages == ("ta",)
+
+
+@pytest.mark.parametrize("part", ["pairs", "pairs/train-*.parquet", "sentences/train-*.parquet"])
+def test_a_part_of_a_corpus_is_known_by_the_card_above_it(corpus, monkeypatch, part):
+    """Else the licence of a model would be got round by the path that was given."""
+    folder = corpus("snli_tamil_paraphrased", "translate", "paraphrase-translate", source_name="SNLI")
+    (path,) = folder.glob(part)
+    whole = corpus_of(str(folder), {"train": 1}, {})
+    found = corpus_of(str(path), {"train": 1}, {})
+    assert set(found.generators) == {PARAPHRASER, TRANSLATOR} and found.name == path.name
+    assert (found.sources, found.license_name) == (("SNLI",), whole.license_name)
+    monkeypatch.chdir(path.parent)
+    assert corpus_of(path.name, {"train": 1}, {}).generators == found.generators
+    (path.parent / "mine.parquet").write_bytes(b"")
+    assert corpus_of("mine.parquet", {"train": 1}, {}).generators == ()
+
+
+def test_a_link_to_a_part_and_a_part_of_a_cache_of_links_are_known_too(corpus, tmp_path):
+    folder = corpus("snli_paraphrased", "paraphrase")
+    (part,) = (folder / "pairs").glob("*.parquet")
+    (tmp_path / "link.parquet").symlink_to(part)
+    (tmp_path / "blob").write_bytes(part.read_bytes())
+    part.unlink()
+    part.symlink_to(tmp_path / "blob")
+    for path in (part, part.parent):
+        assert corpus_of(str(path), {"train": 1}, {}).generators == (PARAPHRASER,)
+    part.unlink()
+    part.write_bytes((tmp_path / "blob").read_bytes())
+    assert corpus_of(str(tmp_path / "link.parquet"), {"train": 1}, {}).generators == (PARAPHRASER,)
+
+
+@pytest.mark.parametrize(
+    ("data_files", "is_its"),
+    [
+        ("data/*.parquet", True),
+        (["./data/**/*.parquet"], True),
+        ([{"split": "train", "path": ["x", "data/rows.*"]}], True),
+        ([{"split": "train", "path": "other/*"}, 3, {"path": {"a": 1}}], False),
+        ({"a": 1}, False),
+        (None, False),
+    ],
+)
+def test_a_card_above_counts_where_it_names_the_file(data_files, is_its, tmp_path):
+    front = {"configs": [{"config_name": "x", "data_files": data_files}, 3], "license": "mit"}
+    (tmp_path / "README.md").write_text(f"---\n{yaml.safe_dump(front)}---\n", encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.parquet").write_bytes(b"")
+    for name in ("data", "data/rows.parquet"):
+        assert corpus_of(str(tmp_path / name), {"train": 1}, {}).license == ("mit" if is_its else None)

@@ -34,5 +34,5 @@ def test_every_command_of_the_guide(corpus, tmp_path, monkeypatch):
         ran.append(run(argv))
     assert len(ran) == 4
     assert "100 of 120 distinct rows" in ran[0] and "| asha | 100 | 4.00 |" in " ".join(ran[1].split())
-    assert (tmp_path / "runs/snli_tamil_paraphrased/audit/audit.png").exists()
+    assert (tmp_path / "runs/snli_tamil_paraphrased-audit/audit.png").exists()
     assert "animals, dogs" in ran[3] and (tmp_path / "runs/translate-audit/audit.md").exists()

@@ -22,7 +22,7 @@ def write(path: Path, rows: list[tuple], header: tuple[str, ...] = HEADER) -> st
 
 
 def files_of(folder: Path, **splits: list[tuple]) -> dict[str, str]:
-    return {split: write(folder / f"{split}.csv", rows) for split, rows in splits.items()}
+    return {split: write(folder / f"{split}.csv", rows) for split, rows in splits.items() if rows}
 
 
 def standing(sentences) -> dict[str, str]:
@@ -67,6 +67,8 @@ def test_the_counts_add_up_and_no_sentence_of_a_later_row_is_in_an_earlier_split
         ]
         for split, part in rows.items()
     }
+    if not any(rows.values()):
+        return
     if not any(good.values()):
         with pytest.raises(InputError, match="holds no sentence"):
             read_sentences(files_of(folder, **rows))
@@ -119,6 +121,28 @@ def test_a_label_of_another_kind_is_named_with_a_way_out(tmp_path):
         read_sentences(source)
     sentences = read_sentences(source, label_column="none")
     assert len(sentences.texts) == 4 and len(sentences.contradictions) == 0
+
+
+def test_labels_are_read_whoever_names_the_text_columns(tmp_path):
+    rows = [("a", "b", "2"), ("c", "d", "-1")]
+    assert read_sentences(write(tmp_path / "a.csv", rows), ["premise", "hypothesis"]).texts == ["a", "b"]
+    assert read_sentences(write(tmp_path / "a.csv", rows), ["premise"]).texts == ["a", "c"]  # nothing to infer from
+
+
+def test_further_files_go_with_plain_ones_and_have_rows(tmp_path):
+    (tmp_path / "splits").mkdir()
+    for split in ("train", "test"):
+        datasets.Dataset.from_dict({"text": ["x"]}).to_parquet(tmp_path / "splits" / f"{split}-0.parquet")
+    (tmp_path / "a.csv").write_text("text\nx\n")
+    (tmp_path / "empty.csv").write_text("text\n")
+    files = {name: str(tmp_path / name) for name in ("splits", "a.csv", "empty.csv")}
+    for train, test, options, said in (
+        ("splits", "a.csv", {}, "has splits of its own .train, test.; a file of train is needed"),
+        ("a.csv", "empty.csv", {}, "empty.csv: is empty"),
+        ("a.csv", "a.csv", {"splits": ["train"]}, "--split train: goes with a source that has splits of its own"),
+    ):
+        with pytest.raises(InputError, match=said):
+            read_sentences({"train": files[train], "test": files[test]}, **options)
 
 
 def test_texts_without_labels_need_none(tmp_path):

@@ -1,0 +1,36 @@
+"""Tables that a model is measured with: of a source that has splits, the one that is for that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from hf_xling.corpora.sources import split_names
+from hf_xling.errors import InputError
+from hf_xling.tables import Table, read_table
+
+
+def read_held_out(
+    source: str, split: Literal["validation", "test"], config: str | None = None
+) -> tuple[Table, str | None]:
+    """The rows of `source` to measure with, and the split that they are; None of a source without splits, read whole.
+
+    Args:
+        source: whatever `read_table` reads.
+        split: the one wanted. Where there is no `test`, `train` is read, or what else there is: many a test set has one
+            split, of any name. Where there is no `validation`, that would be what is trained on.
+        config: of a dataset.
+
+    Raises:
+        InputError: as `read_table`; or the source has splits, and `validation`, which is wanted, is none of them.
+    """
+    names = split_names(source, config)
+    if names is None:
+        return read_table(source), None
+    if split == "validation" and split not in names:
+        raise InputError(
+            f"--validation_file {source}: has no split `validation`; its splits are {', '.join(names)} (a file of one "
+            "is read whole)"
+        )
+    read = next((name for name in (split, "train") if name in names), names[0])
+    return replace(read_table(source, config, read), name=f"{source}, split {read}"), read
