@@ -34,8 +34,8 @@ def load_all(script: SimCSEScriptArguments) -> Loaded:
     and, for the pairs, `test`.
 
     Raises:
-        InputError: no such source, split or column, no rows, a text that is null or empty (its row is named), or a score
-            that is no number.
+        InputError: no such source, split or column, no rows, a text that is null or empty (its row is named), or a
+            score that is no number.
     """
     table = read_table(script.dataset_name or script.train_file, script.dataset_config, script.dataset_split)
     corpus, held_out, sts = _rows(table, script.anchor_column), None, None

@@ -16,12 +16,13 @@ from hf_xling import runs
 from hf_xling.corpora.audit import FOLDER, task_counts, write_audit
 from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licensing, lineage_of
 from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, Duplicates, find_duplicates
+from hf_xling.corpora.generated import PROVENANCE, Generation, read_generation
 from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, texts_by_split
 from hf_xling.corpora.licences import check_publishable
 from hf_xling.corpora.origins import place_of_dataset
 from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
 from hf_xling.corpora.sides import corpus_sides
-from hf_xling.corpora.sources import PROVENANCE, SPLITS, Generation, Sentences, read_generation, read_sentences
+from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_name
 from hf_xling.hub.cards import counts_table

@@ -14,11 +14,12 @@ import hf_xling
 from hf_xling import runs
 from hf_xling.corpora.audit import audit_facts
 from hf_xling.corpora.duplicates import SHINGLE, Duplicates
+from hf_xling.corpora.generated import Generation
 from hf_xling.corpora.generators import CARD_KEY, Generator, for_card, run_generator
 from hf_xling.corpora.joined import NEGATIVE_GROUP, Joined
 from hf_xling.corpora.licences import Licensing, Published, licensing
 from hf_xling.corpora.review import review_facts
-from hf_xling.corpora.sources import Generation, Sentences
+from hf_xling.corpora.sources import Sentences
 from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_name

@@ -14,7 +14,8 @@ import numpy
 import pyarrow
 import pyarrow.compute as pc
 
-from hf_xling.corpora.sources import PROVENANCE, SPLITS, Generation, Sentences
+from hf_xling.corpora.generated import PROVENANCE, Generation
+from hf_xling.corpora.sources import SPLITS, Sentences
 from hf_xling.hub.names import model_name
 
 TEXTS = {"sentences": ("anchor",), "pairs": ("anchor", "positive"), "triplets": ("anchor", "positive", "negative")}

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import yaml
 
 from hf_xling.corpora.cards import lineage_of
+from hf_xling.corpora.generated import Generation
 from hf_xling.corpora.generators import WRITTEN_BY, Generator, from_card, run_generator, texts, writers
-from hf_xling.corpora.sources import Generation
 from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.errors import one_line
 from hf_xling.hub.contents import README

@@ -11,8 +11,8 @@ from typing import Any
 
 from hf_xling import runs
 from hf_xling.corpora.drawing import Sample, draw
+from hf_xling.corpora.generated import read_manifest
 from hf_xling.corpora.sheets import is_filled, read_ratings, write_sheet
-from hf_xling.corpora.sources import read_manifest
 from hf_xling.corpora.tally import scale_rows, tally, tally_markdown
 from hf_xling.errors import InputError
 from hf_xling.hub.cards import counts_table

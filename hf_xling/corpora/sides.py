@@ -12,7 +12,7 @@ import pyarrow.parquet
 from huggingface_hub import metadata_load
 from tqdm import tqdm
 
-from hf_xling.corpora.sources import read_manifest
+from hf_xling.corpora.generated import read_manifest
 from hf_xling.corpora.words import BATCH, TextCounts
 from hf_xling.errors import InputError, one_line
 from hf_xling.tables import PARQUET_READING

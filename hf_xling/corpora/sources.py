@@ -1,9 +1,8 @@
-"""Source texts of a corpus, split before anything is made of them, and what was generated from them."""
+"""Source texts of a corpus, split before anything is made of them."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import pyarrow
-import pyarrow.compute
-import pyarrow.parquet
 
-from hf_xling import runs
 from hf_xling.corpora.duplicates import fold
 from hf_xling.errors import InputError, one_line
 from hf_xling.tables import HUB_ID, SPLIT_FILE, SUFFIXES, Table, stream_table
@@ -28,7 +23,6 @@ LABEL_COLUMNS = ("label", "gold_label")
 # Numbers on the Hub and words in its own files; what no majority of SNLI's annotators agreed on is -1 and `-`.
 LABELS = {"0": "entailment", "1": "neutral", "2": "contradiction"}
 UNLABELLED = ("-1", "-", "")
-PROVENANCE = ("task", "language", "model_id", "model_sha", "prompt_id")
 REASONS = ("null text", "empty text", "unlabelled")  # why a row of the source is dropped
 
 
@@ -59,21 +53,6 @@ class Sentences:
         for text in self.texts:
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
         return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Generation:
-    """The output of one run of stage 1.
-
-    Attributes:
-        folder: where it lies.
-        manifest: the run's `manifest.json`.
-        rows: its accepted rows: `root_text`, `text` and `PROVENANCE`, all strings; None once they are in a corpus.
-    """
-
-    folder: str
-    manifest: dict[str, Any]
-    rows: pyarrow.Table | None
 
 
 def read_sentences(
@@ -269,39 +248,3 @@ def _labels(table: Table, name: str | None, by_default: bool) -> Any:
         return word
 
     return label
-
-
-def read_manifest(folder: str | Path, option: str = "--generated") -> dict[str, Any]:
-    """The manifest of the finished run of `hf-xling generate` in `folder`.
-
-    Raises:
-        InputError: `folder`, which `option` gave, holds no finished run.
-    """
-    path = Path(folder)
-    try:
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict) or "chain" not in manifest:
-            raise ValueError("a manifest of another kind")
-        run = runs.read_run(path)
-        if run is None or not run["finished"]:  # rows and a manifest are there too after an endpoint has died
-            raise ValueError("an unfinished run")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{option} {folder}: holds no finished run of `hf-xling generate`") from error
-    return manifest
-
-
-def read_generation(folder: str) -> Generation:
-    """The accepted rows of the finished run of `hf-xling generate` in `folder`.
-
-    Raises:
-        InputError: `folder` holds no finished run.
-    """
-    manifest, columns = read_manifest(folder), ["source_text", "root_text", "text", *PROVENANCE]
-    try:
-        # A name that stands in each of a million rows is read once.
-        table = pyarrow.parquet.read_table(Path(folder) / "accepted", columns=columns, read_dictionary=[*PROVENANCE])
-    except (OSError, ValueError) as error:
-        raise InputError(f"--generated {folder}: holds no finished run of `hf-xling generate`") from error
-    root = pyarrow.compute.coalesce(table["root_text"], table["source_text"])
-    rows = pyarrow.table({"root_text": root, **{name: table[name] for name in ("text", *PROVENANCE)}})
-    return Generation(folder, manifest, rows)

@@ -3,7 +3,8 @@ import json
 import pytest
 from corpus_folders import copy_of
 
-from hf_xling.corpora.sources import read_generation, read_sentences
+from hf_xling.corpora.generated import read_generation
+from hf_xling.corpora.sources import read_sentences
 from hf_xling.errors import InputError
 
 # Refusals

@@ -11,10 +11,16 @@ from hf_xling.runs import claim, finish
 
 MODEL = (
     "config.json",
-    "model.safetensors",
+    "model-00001-of-00002.safetensors",
+    "model.safetensors.index.json",
     "tokenizer.json",
+    "tokenizer_config.json",
     "vocab.txt",
     "chat_template.jinja",
+    "all_results.json",
+    "test_results.json",
+    "hf_xling_lineage.json",
+    "modules.json",
     "1_Pooling/config.json",
 )
 BESIDE = ("README.md", "LICENSE", "NOTICE.txt")
@@ -37,7 +43,10 @@ PRIVATE = (
         "notes.txt",
     ),
     *("seed-1/README.md", "token", ".env"),
+    *("credentials.json", "token.json", "wandb/run-1/files/wandb-metadata.json", "wandb/config.json"),
+    *("2_Pooling/config.json", "old/model.safetensors"),
 )
+POOLING = [{"idx": 0, "name": "0", "path": ""}, {"idx": 1, "name": "1", "path": "1_Pooling"}]
 
 
 def write(folder, *names):
@@ -48,13 +57,37 @@ def write(folder, *names):
 
 
 def test_a_model_is_published_without_what_training_keeps_for_itself(tmp_path):
-    write(tmp_path, *PRIVATE, *MODEL, *BESIDE)
-    assert set(contents(tmp_path, "model", "org/model")) == {*MODEL, *BESIDE}
+    write(tmp_path, *PRIVATE, *MODEL, *BESIDE, ".eval_results/texts.yaml")
+    (tmp_path / "modules.json").write_text(json.dumps(POOLING), encoding="utf-8")
+    assert set(contents(tmp_path, "model", "org/model")) == {*MODEL, *BESIDE, ".eval_results/texts.yaml"}
 
 
 def test_a_dataset_is_published_as_parquet(tmp_path):
     write(tmp_path, *PRIVATE, *MODEL, *BESIDE, "clean/train.parquet")
     assert set(contents(tmp_path, "dataset", "org/data")) == {"clean/train.parquet", *BESIDE}
+
+
+@pytest.mark.parametrize(
+    ("data_files", "named"),
+    [
+        ([{"split": "train", "path": "clean/train-*.parquet"}], {"clean/train-1.parquet", "clean/train-2.parquet"}),
+        ({"train": ["./clean/train-1.parquet"], "test": "raw/**"}, {"clean/train-1.parquet", "raw/a/test.parquet"}),
+        ("*/train-1.parquet", {"clean/train-1.parquet"}),
+    ],
+)
+def test_of_parquet_that_goes_which_the_card_names(tmp_path, data_files, named):
+    write(tmp_path, "clean/train-1.parquet", "clean/train-2.parquet", "raw/a/test.parquet", "stray.parquet")
+    write(tmp_path, "audit/audit.png", "audit/audit.json", "audit.png")
+    front = json.dumps({"configs": [{"config_name": "clean", "data_files": data_files}]})
+    (tmp_path / "README.md").write_text(f"---\n{front}\n---\n# Texts\n", encoding="utf-8")
+    assert set(contents(tmp_path, "dataset", "org/data")) == {"README.md", "audit/audit.png", *named}
+
+
+@pytest.mark.parametrize("front", ["configs: [1]", "configs: [{data_files: 1}]", "configs: [", "- configs"])
+def test_a_card_that_cannot_be_read_is_refused(tmp_path, front):
+    write(tmp_path, "train.parquet").joinpath("README.md").write_text(f"---\n{front}\n---\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"README\.md: its front matter names no data_files that can be read"):
+        contents(tmp_path, "dataset", "org/data")
 
 
 def test_a_folder_with_nothing_to_publish_is_refused(tmp_path):
@@ -73,7 +106,15 @@ def test_an_unfinished_run_is_refused_and_other_runs_inside_are_left_out(tmp_pat
         contents(tmp_path, "model", "org/model")
     finish(tmp_path)
     wanted = {"ensemble.json", "seed-1/model.safetensors", "seed-3/model.safetensors"}
+    write(tmp_path, "seed-1/credentials.json", "seed-1/wandb/config.json", "seed-3/2_Pooling/config.json")
     assert set(contents(tmp_path, "model", "org/model")) == wanted
+
+
+@pytest.mark.parametrize("told", ["{}", "[]", '{"members": 1}', '{"members": [1]}', "{"])
+def test_an_ensemble_that_names_no_members_is_refused(tmp_path, told):
+    write(tmp_path, "model.safetensors").joinpath("ensemble.json").write_text(told, encoding="utf-8")
+    with pytest.raises(InputError, match=r"ensemble\.json: is damaged; it has to name the folders of its members"):
+        contents(tmp_path, "model", "org/model")
 
 
 @pytest.mark.parametrize("before", [None, "me/old"])
@@ -107,6 +148,6 @@ def test_an_adapter_names_its_base_without_a_path(tmp_path, base, name, caplog):
 
 def test_what_is_left_of_an_older_model_is_stale(tmp_path):
     stale = {"model.safetensors", "seed-2/config.json", "training_args.bin", "vocab.txt"}
-    others = {"notes.txt", "image.png", ".gitattributes", ".eval_results/x.json", "data.parquet", "README.md"}
+    others = {"notes.json", "image.png", ".gitattributes", ".eval_results/x.json", "data.parquet", "README.md"}
     assert {path for path in stale | others if is_stale(path, "model")} == stale
     assert {path for path in stale | others if is_stale(path, "dataset")} == {"data.parquet"}

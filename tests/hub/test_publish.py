@@ -6,9 +6,9 @@ import secrets
 import pytest
 from hub_clients import READER, WRITER, ClientError
 from hub_repos import Blob
-from published import command, create, load, publish, write_dataset, write_reviews
+from published import BUILT, command, create, load, publish, write_dataset, write_results, write_reviews
 
-from hf_xling.runs import file_hash
+from hf_xling.runs import claim, file_hash, finish
 
 pytestmark = pytest.mark.slow  # the client's imports alone take seconds
 
@@ -149,6 +149,40 @@ def test_what_cannot_be_pushed_is_one_line_and_the_folder_stays(hub, call, tmp_p
         assert last.endswith("corpus is ready: the same command pushes it") and file_hash(tmp_path / "corpus") == folder
 
 
+def test_what_others_have_under_a_mistyped_name_stays(hub, call, tmp_path):
+    folder = write_dataset(tmp_path / "data", FRUITS)
+    call(create, "org/theirs", repo_type="dataset")
+    repo = hub.repos["datasets", "org/theirs"]
+    parts = {f"{name}.parquet": Blob(b"PAR1", lfs=True) for name in ("x", "y")}
+    repo.commit("main", "without a card", parts)
+    refused = (
+        r"InputError: --repo_id org/theirs: holds something else \(x\.parquet and 1 more\) and no card of hf_xling"
+    )
+    for card_of_theirs in ({}, {"README.md": Blob(b"# Theirs")}):
+        repo.commit("main", "by hand", card_of_theirs)
+        before = repo.at().sha
+        with pytest.raises(ClientError, match=f"{refused}; give another --repo_id, or delete the files there"):
+            call(publish, folder, "org/theirs")
+        assert repo.at().sha == before and repo.tags == {}
+    repo.commit("main", "made room", dict.fromkeys(parts))
+    assert call(publish, folder, "org/theirs")["tag"] == "v1"
+
+
+def test_a_model_loses_our_older_results_and_pickles_and_keeps_those_of_others(hub, call, tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}", encoding="utf-8")
+        (tmp_path / name / "README.md").write_text(f"---\nlicense: mit\n---\n{BUILT}\n", encoding="utf-8")
+        call(write_results, tmp_path / name, f"org/{name}-texts")
+    call(publish, tmp_path / "old", "org/measured", "model")
+    repo = hub.repos["models", "org/measured"]
+    theirs = {".eval_results/theirs.yaml": Blob(b"- value: 1\n")}
+    repo.commit("main", "added", {**theirs, "training_args.bin": Blob(b"\x80\x02", lfs=True)})
+    assert ".eval_results/old-texts.yaml" in names(repo)
+    call(publish, tmp_path / "new", "org/measured", "model")
+    assert names(repo) == {"README.md", "config.json", ".eval_results/new-texts.yaml", *theirs}
+
+
 def test_a_model_does_not_go_where_a_dataset_is(call, tmp_path):
     call(create, "org/taken", repo_type="dataset", exist_ok=True)
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
@@ -163,6 +197,16 @@ def test_offline_is_one_line(tmp_path):
     said = f"error: --repo_id org/name: HF_HUB_OFFLINE is set, so the Hub is not asked; {tmp_path}/corpus is ready: "
     assert (status, out) == (1, "") and err.splitlines()[-1] == said + "the same command pushes it"
     assert list((tmp_path / "corpus" / "clean").glob("*.parquet"))
+
+
+def test_a_corpus_whose_record_bars_it_is_refused_by_the_door_too(hub, call, tmp_path):
+    claim(tmp_path / "data", "build", {})
+    write_dataset(tmp_path / "data", FRUITS)
+    finish(tmp_path / "data", barred="SICK may not be sold, and the licence asked for allows it")
+    asked = len(hub.log)
+    with pytest.raises(ClientError, match=r"InputError: \S+/data: SICK may not be sold, and the licence asked for"):
+        call(publish, tmp_path / "data", "org/barred")
+    assert len(hub.log) == asked
 
 
 def test_text_that_may_not_be_republished_is_not_pushed(hub, call, tmp_path):
