@@ -113,6 +113,15 @@ def test_quick_run_of_regression(tmp_path: Path, sentences_file: Path) -> None:
     assert "hf-xling predict" in tables
 
 
+@pytest.mark.slow
+def test_quick_run_of_corpora(tmp_path: Path, sentences_file: Path) -> None:
+    results, tables = quick("corpora.py", sentences_file, tmp_path / "corpora.json", "--rows", "400")
+    one, three = results["builds"]
+    assert one["published"] == {"sentences": 400, "pairs": 400, "triplets": 100}
+    assert 300 < three["published"]["pairs"] <= 400  # 1% of 133 rows may be none
+    assert "| three splits, leaks dropped " in tables
+
+
 def test_a_cell_is_named_by_its_parts(benchmarks) -> None:
     from side_by_side import Cell
 

@@ -145,6 +145,18 @@ def test_results_on_a_local_file_name_it_and_are_in_the_card_alone(tmp_path):
     assert not (tmp_path / ".eval_results").exists()
 
 
+@pytest.mark.parametrize("split", ["train", "test", None])
+def test_results_name_the_split_that_was_read_and_no_other(split, tmp_path):
+    pairs = Corpus("org/sts", SHA, split=split, rows={"similarity": 5}, sources=("org/sts",))
+    lineage = Lineage((Training("SimCSE", MBERT, (SNLI, pairs)),))
+    evidence = contrastive_evidence([{"eval_loss": 0.5, "eval_sts_spearman": 0.7, "step": 2}], {})
+    front, _ = write(tmp_path, lineage, template="encoder_card", evidence=evidence, measured_with="similarity")
+    told = front["model-index"][0]["results"][0]["dataset"]
+    assert told["type"] == "org/sts" and told.get("split") == split
+    file = tmp_path / ".eval_results" / "sts.yaml"
+    assert (f"on the split {split};" in file.read_text("utf-8")) if split else not file.exists()
+
+
 def test_several_trainings_have_a_spread_and_their_number(tmp_path):
     several = {name: value for name, value in RESULTS.items() if name not in ("seed", "n_test")}
     stds = {f"{name}_std": 0.125 for name in several if name != "test_pearson"}

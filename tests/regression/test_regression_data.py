@@ -261,3 +261,16 @@ def test_script_arguments_that_contradict_each_other_are_refused():
 def test_files_beside_a_dataset_are_not_left_out_silently(name):
     with pytest.raises(InputError, match=f"--{name}: goes with --train_file"):
         RegressionScriptArguments(model_name_or_path="m", dataset_name="d", **{name: "t.csv"})
+
+
+def test_of_files_that_are_datasets_with_splits_each_is_read_for_what_it_is_given(tmp_path):
+    (tmp_path / "rated").mkdir()
+    for number, split in enumerate(SPLITS):
+        table = pyarrow.table({"text": [split], "label": [float(number)]})
+        pyarrow.parquet.write_table(table, tmp_path / "rated" / f"{split}.parquet")
+    splits = load(**{f"{split}_file": tmp_path / "rated" for split in SPLITS})
+    assert [splits.datasets[split]["text"] for split in SPLITS] == [["train"], ["validation"], ["test"]]
+    assert [corpus.split for corpus in splits.corpora] == [None, "validation", "test"]
+    (tmp_path / "rated" / "test.parquet").unlink()
+    splits = load(train_file=tmp_path / "rated", test_file=tmp_path / "rated")
+    assert splits.datasets["test"]["text"] == ["train"] and splits.corpora[1].split == "train"

@@ -125,3 +125,22 @@ def test_a_name_that_a_licence_bars_is_refused_before_training(encoder, bert_fol
         with pytest.raises(InputError, match=refused):
             main(argv)
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--dataset_name", "--train_file"])
+def test_a_part_of_a_corpus_binds_as_the_whole_does(option, bert_folder, files, sentences, tmp_path):
+    """Its rows tell of the translator alone, its card also of who wrote what was translated."""
+    mistral = {"model_id": "mistralai/Mistral-7B-Instruct-v0.2", "task": "translate", "language": "ta"}
+    rows = [{"anchor": text, "positive": text, **mistral} for text in sentences[:32]]
+    part = tmp_path / "corpus" / "pairs" / "train-00000-of-00001-abc.parquet"
+    part.parent.mkdir(parents=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), part)
+    told = {"sources": ["SNLI"], "generators": [{"model_id": LLAMA_3, "task": "paraphrase"}, mistral]}
+    data = [{"config_name": "pairs", "data_files": [{"split": "train", "path": "pairs/train-*-abc.parquet"}]}]
+    front = f"---\n{yaml.safe_dump({'configs': data, 'hf_xling': told})}---\n"
+    (tmp_path / "corpus" / "README.md").write_text(front, encoding="utf-8")
+    argv = simcse_argv(bert_folder, files, tmp_path / "run", *PUSH)
+    place = argv.index("--train_file")
+    argv[place : place + 2] = [option, str(part if option == "--train_file" else part.parent)]
+    with pytest.raises(InputError, match=r"cannot be published: .*call it org/Llama-3-tamil-ratings"):
+        simcse.main(argv)
