@@ -9,11 +9,10 @@ figures mean.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from processes import HERE, Failed, Processes, machine, write_results
+from processes import HERE, Processes, machine, reporting
 from rendering import table
 
 PACKAGES = ("datasets", "pyarrow", "rensa")
@@ -49,19 +48,14 @@ def main() -> None:
     rows = options.rows or (2000 if options.quick else 1_000_000)
     output = options.output or (None if options.quick else HERE / "results" / "corpora.json")
     results: dict[str, Any] = {"machine": machine(PACKAGES), "settings": {"rows": rows}, "builds": []}
-    with tempfile.TemporaryDirectory(prefix="hf_xling-benchmark-") as folder:
-        processes, client = Processes(Path(folder)), HERE / "corpora_client.py"
-        try:
-            made = processes.folder("source")
-            processes.python(client, "make", str(made), str(rows), *options.texts)
-            for way, flags in WAYS.items():
-                report = processes.python(client, "build", str(made), *flags)
-                (made / "corpus").rename(processes.folder("built") / "corpus")
-                results["builds"].append({"way": way, **report})
-        except Failed as error:
-            parser.exit(1, f"{error}\n")
-    print(as_text(results))
-    write_results(output, results)
+    with reporting(parser, results, as_text, output) as folder:
+        processes, client = Processes(folder), HERE / "corpora_client.py"
+        made = processes.folder("source")
+        processes.python(client, "make", str(made), str(rows), *options.texts)
+        for way, flags in WAYS.items():
+            report = processes.python(client, "build", str(made), *flags)
+            (made / "corpus").rename(processes.folder("built") / "corpus")
+            results["builds"].append({"way": way, **report})
 
 
 if __name__ == "__main__":

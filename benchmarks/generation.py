@@ -12,14 +12,13 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import workload
-from processes import HERE, Bench, Failed, machine, write_results
+from processes import HERE, Bench, machine, reporting
 from rendering import as_text
 
 PACKAGES = ("huggingface_hub", "httpx" if version("huggingface_hub").startswith("1.") else "httpx2", "pyarrow")
@@ -160,20 +159,15 @@ def main() -> None:
     settings = {name: value for name, value in vars(options).items() if name not in ("output", "peer_python")}
     results: dict[str, Any] = {"machine": machine(PACKAGES), "settings": settings, "load_average": {}}
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends server and client, too
-    with tempfile.TemporaryDirectory(prefix="hf_xling-benchmark-") as folder:
-        bench = Bench(options, Path(folder))
-        try:
-            if options.peers or (options.peers is None and not options.quick):
-                bench.find_peer(PEER)
-            for name in options.only:
-                results["load_average"][name] = os.getloadavg()[0]
-                results[name] = sections[name](bench)
-        except Failed as error:
-            sys.exit(f"{error}")
-    if "utilisation" in results:
-        results["simulated"] = simulated(options)
-    print(as_text(results))
-    write_results(output, results)
+    with reporting(parser, results, as_text, output) as folder:
+        bench = Bench(options, folder)
+        if options.peers or (options.peers is None and not options.quick):
+            bench.find_peer(PEER)
+        for name in options.only:
+            results["load_average"][name] = os.getloadavg()[0]
+            results[name] = sections[name](bench)
+        if "utilisation" in results:
+            results["simulated"] = simulated(options)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import count
@@ -154,3 +155,23 @@ def write_results(path: Path | None, results: dict[str, Any]) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def reporting(
+    parser: argparse.ArgumentParser,
+    results: dict[str, Any],
+    as_text: Callable[[dict[str, Any]], str],
+    output: Path | None,
+) -> Iterator[Path]:
+    """A folder for the processes of a benchmark; at its end the tables of `results` are printed and all is written.
+
+    Where a process fails, its log goes to stderr and the status is 1.
+    """
+    with tempfile.TemporaryDirectory(prefix="hf_xling-benchmark-") as folder:
+        try:
+            yield Path(folder)
+        except Failed as error:
+            parser.exit(1, f"{error}\n")
+    print(as_text(results))
+    write_results(output, results)

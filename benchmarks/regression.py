@@ -9,11 +9,10 @@ figures mean.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from processes import HERE, Failed, machine, write_results
+from processes import HERE, machine, reporting
 from rendering import table
 from side_by_side import Cell, Trainings, cell_table, measured, steps
 
@@ -82,16 +81,11 @@ def main() -> None:
     output = options.output or (None if options.quick else HERE / "results" / f"regression-{options.device}.json")
     settings = {"device": options.device, "cells": [vars(cell) for cell in cells], "rows": rows}
     results: dict[str, Any] = {"machine": machine(PACKAGES), "settings": settings}
-    with tempfile.TemporaryDirectory(prefix="hf_xling-benchmark-") as folder:
-        trainings = Trainings("regression_clients.py", options, Path(folder))
-        try:
-            results["same"] = same(trainings, cells[0])
-            results["steps"] = [measured(cell, lambda cell: steps(trainings, cell, CLIENTS)) for cell in cells]
-            results["predict"] = predictions(trainings, options.predict_size, rows)
-        except Failed as error:
-            parser.exit(1, f"{error}\n")
-    print(as_text(results))
-    write_results(output, results)
+    with reporting(parser, results, as_text, output) as folder:
+        trainings = Trainings("regression_clients.py", options, folder)
+        results["same"] = same(trainings, cells[0])
+        results["steps"] = [measured(cell, lambda cell: steps(trainings, cell, CLIENTS)) for cell in cells]
+        results["predict"] = predictions(trainings, options.predict_size, rows)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ figures mean.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from processes import HERE, Failed, machine, write_results
+from processes import HERE, machine, reporting
 from rendering import table
 from side_by_side import Cell, Trainings, cell_table, measured, steps, title
 
@@ -86,23 +85,18 @@ def main() -> None:
     clients = {name: CLIENTS[name] for name in options.clients}
     settings = {"device": options.device, "cells": [vars(cell) for cell in cells], "max_length": 32}
     results: dict[str, Any] = {"machine": machine(PACKAGES), "settings": settings}
-    with tempfile.TemporaryDirectory(prefix="hf_xling-benchmark-") as folder:
-        trainings = Trainings("simcse_clients.py", options, Path(folder))
-        try:
-            if "same" in options.only:
-                results["same"] = same(trainings, cells[0].size)
-            if "steps" in options.only:
-                results["steps"] = [measured(cell, lambda cell: steps(trainings, cell, clients)) for cell in cells]
-            if "compiled" in options.only:
-                compiled = lambda cell: steps(trainings, cell, COMPILED, "--compile", "--warm_up", "4")  # noqa: E731
-                results["compiled"] = [measured(cells[0], compiled)]
-            if "anatomy" in options.only:
-                taken_apart = lambda cell: trainings.train(["ours"], cell, "--anatomy")["anatomy"]  # noqa: E731
-                results["anatomy"] = [measured(cell, taken_apart) for cell in (cells[0], cells[-1])]
-        except Failed as error:
-            parser.exit(1, f"{error}\n")
-    print(as_text(results))
-    write_results(output, results)
+    with reporting(parser, results, as_text, output) as folder:
+        trainings = Trainings("simcse_clients.py", options, folder)
+        if "same" in options.only:
+            results["same"] = same(trainings, cells[0].size)
+        if "steps" in options.only:
+            results["steps"] = [measured(cell, lambda cell: steps(trainings, cell, clients)) for cell in cells]
+        if "compiled" in options.only:
+            compiled = lambda cell: steps(trainings, cell, COMPILED, "--compile", "--warm_up", "4")  # noqa: E731
+            results["compiled"] = [measured(cells[0], compiled)]
+        if "anatomy" in options.only:
+            taken_apart = lambda cell: trainings.train(["ours"], cell, "--anatomy")["anatomy"]  # noqa: E731
+            results["anatomy"] = [measured(cell, taken_apart) for cell in (cells[0], cells[-1])]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import fnmatch
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +16,9 @@ import yaml
 from hf_xling.corpora.cards import lineage_of
 from hf_xling.corpora.generated import Generation
 from hf_xling.corpora.generators import WRITTEN_BY, Generator, from_card, run_generator, texts, writers
-from hf_xling.corpora.terms import SOURCES, find_terms
+from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import one_line
-from hf_xling.hub.contents import README
+from hf_xling.hub.contents import README, data_patterns
 from hf_xling.runs import content_hash
 from hf_xling.tables import HUB_ID, SUFFIXES
 
@@ -76,8 +76,7 @@ def corpus_of(
     sources, written = _of_run(source) or from_card(card)
     sources, questions = sources or _named(card), ()
     if not sources and place["sha256"] is not None:
-        called = (place["name"], Path(place["name"]).stem)
-        sources = tuple(name for name in called if find_terms(name, SOURCES))[:1]
+        sources = tuple(known_names(source))
         said = "A corpus was local and goes by the name {}; whether it is that was not checked."
         questions = tuple(map(said.format, sources))
     generators = dict.fromkeys([*writers(columns), *written])
@@ -192,19 +191,10 @@ def _card_above(source: str) -> dict[str, Any]:
             card = card_of(folder / README) if (folder / README).is_file() else {}
             names = [file.relative_to(folder).as_posix() for file in files]
             # In fnmatch `*` goes over slashes too: of a card it is better to find too much than too little.
-            patterns = [pattern.removeprefix("./").replace("**/", "*") for pattern in _patterns(card)]
+            patterns = (pattern.removeprefix("./").replace("**/", "*") for pattern in data_patterns(card))
             if any(fnmatch.filter(names, pattern) for pattern in patterns):
                 return card
     return {}
-
-
-def _patterns(card: Mapping[str, Any]) -> Iterator[str]:
-    """The files that a card names in any of the forms that `load_dataset` takes, which anybody may have written."""
-    configs = card.get("configs")
-    for config in configs if isinstance(configs, list) else ():
-        given = config.get("data_files") if isinstance(config, dict) else None
-        for entry in given if isinstance(given, list) else [given]:
-            yield from texts(entry.get("path") if isinstance(entry, dict) else entry)
 
 
 def _named(card: Mapping[str, Any]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from hf_xling.corpora import duplicates as dup
 from hf_xling.corpora.cleaning import clean_text
 from hf_xling.corpora.generators import CARD_KEY, for_card
 from hf_xling.corpora.licences import Licensing, Published, check_publishable, licensing
+from hf_xling.corpora.origins import place_of_dataset
 from hf_xling.corpora.shards import TableBuilder, write_config
 from hf_xling.corpora.sources import SPLITS, split_names
 from hf_xling.corpora.terms import SOURCES, find_terms, known_names
@@ -259,9 +260,8 @@ def _card(spec: RatedCorpusSpec, config: RatedBuildConfig, facts: dict[str, Any]
     configs = [{"config_name": name, "data_files": facts["files"][name]} for name in CONFIGS]
     metadata["configs"] = [{**configs[0], "default": True}, *configs[1:]]
     given = [value for name in _SOURCES if (value := getattr(config, name)) is not None]
-    names = [Path(value).resolve().name if Path(value).exists() else value for value in given]
-    facts["sources"] = zip(names, map(runs.content_hash, given), strict=True)
     facts |= {
+        "sources": [place_of_dataset(source) for source in given],
         "spec": spec,
         "config": config,
         "license": chain,

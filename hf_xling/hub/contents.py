@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -139,8 +139,10 @@ def _parts_of_dataset(folder: Path) -> Callable[[PurePosixPath], bool]:
     others = {path.parent.relative_to(folder) for path in folder.rglob(RUN_FILE)} - {Path()}
     card = folder / README
     try:
-        configs = ((metadata_load(card) if card.exists() else None) or {}).get("configs") or []
-        patterns = [each for config in configs for each in _patterns(config.get("data_files"))]
+        front = (metadata_load(card) if card.exists() else None) or {}
+        patterns = data_patterns(front)
+        if not patterns and any("data_files" in config for config in front.get("configs") or ()):
+            raise ValueError("data_files of another form")
         named = [re.compile(glob_translate(PurePosixPath(pattern).as_posix())) for pattern in patterns]
     except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise InputError(f"{card}: its front matter names no data_files that can be read") from error
@@ -152,13 +154,24 @@ def _parts_of_dataset(folder: Path) -> Callable[[PurePosixPath], bool]:
     return belongs
 
 
+def data_patterns(card: Mapping[str, Any]) -> list[str]:
+    """The patterns of all files that the front matter of a dataset card names as data, in the forms that `load_dataset`
+    takes; of what is in no such form, as anybody may have written it, there are none."""
+    configs = card.get("configs")
+    return [
+        pattern
+        for config in (configs if isinstance(configs, list) else ())
+        for pattern in _patterns(config.get("data_files") if isinstance(config, dict) else None)
+    ]
+
+
 def _patterns(data_files: Any) -> list[str]:
-    """The patterns in `data_files` of a card, which may be one, a list, or given by split."""
+    """Those in `data_files`, which may be one, a list, or given by split."""
     if isinstance(data_files, str):
         return [data_files]
     if isinstance(data_files, dict):
-        data_files = [data_files["path"]] if "path" in data_files else data_files.values()
-    return [pattern for each in data_files or () for pattern in _patterns(each)]
+        data_files = [data_files["path"]] if "path" in data_files else list(data_files.values())
+    return [pattern for each in data_files for pattern in _patterns(each)] if isinstance(data_files, list) else []
 
 
 def _adapter_config(path: Path) -> Content:
