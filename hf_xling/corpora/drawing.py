@@ -28,7 +28,7 @@ class Stratum:
 
     Attributes:
         task, language, model_id: of the rows.
-        length: of their sources, in words, such as `24 to 41 characters`.
+        length: of their sources, such as `24 to 41 characters`.
         rows: how many there are, each distinct (source, text) once.
         sampled: how many of them were drawn.
     """
