@@ -33,25 +33,39 @@ def assert_is_whole(folder: Path) -> dict:
     return results
 
 
+def finished_runs(folder: Path) -> dict[Path, int]:
+    """The runs of every stage that say that they are finished, with the moment when they did (ns)."""
+    runs = {}
+    for path in folder.rglob("_run.json"):
+        in_a_stage = path.parent.parent.name in ("generation", "corpora", "encoders", "experiments")
+        if in_a_stage and json.loads(path.read_text(encoding="utf-8"))["finished"]:
+            runs[path] = path.stat().st_mtime_ns
+    return runs
+
+
 @pytest.mark.slow
 def test_demo_killed_and_started_again_goes_on(tmp_path: Path) -> None:
-    """SIGKILL at random moments; what was finished before a kill is not made again."""
+    """SIGKILL in every stage; what was finished before a kill is not made again."""
     command = [*HF_XLING, "demo", "--output_dir", "demo"]
     finished: dict[Path, int] = {}
     moments = random.Random(0)
-    for _ in range(4):
+    # So many runs are finished before each kill: it falls into generation, corpora, encoders and experiments.
+    for n_finished in (0, 3, 8, 14):
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(15, 35))
+        deadline = time.monotonic() + 300
+        time.sleep(moments.uniform(1, 6))
+        while len(finished_runs(tmp_path)) < n_finished:
+            assert process.poll() is None and time.monotonic() < deadline, f"no {n_finished} runs were finished"
+            time.sleep(0.1)
+        time.sleep(moments.uniform(0, 2))
+        assert process.poll() is None, "the demo ended before its kill"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        for path in tmp_path.rglob("_run.json"):
-            if path.parent.parent.name in ("generation", "corpora", "encoders", "experiments"):
-                run = json.loads(path.read_text(encoding="utf-8"))
-                if path in finished:
-                    assert path.stat().st_mtime_ns == finished[path], f"{path.parent} was made again"
-                elif run["finished"]:
-                    finished[path] = path.stat().st_mtime_ns
-    assert len(finished) >= 3
+        now = finished_runs(tmp_path)
+        for path, moment in finished.items():
+            assert now[path] == moment, f"{path.parent} was made again"
+        finished = now
+    assert len(finished) >= 14
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr[-2000:]
     for path, moment in finished.items():
