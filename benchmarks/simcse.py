@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import torch
 from processes import HERE, machine, reporting
 from rendering import table
 from side_by_side import Cell, Trainings, cell_table, measured, steps, title
@@ -28,11 +29,24 @@ CLIENTS = {
 }
 COMPILED = {"hf_xling": ["ours"], PEER: ["sentence_transformers"], "padded two views": ["padded"]}
 # Size of the encoder, precision, batch, steps that are timed, rounds.
-ON_CPU = ["small:fp32:64:4:3", "small:fp32:256:3:2", "small:fp32:512:2:1", "base:fp32:64:2:1", "base:fp32:256:1:1"]
+ON_CPU = ["small:fp32:64:6:2", "small:fp32:256:3:2", "small:fp32:512:2:1", "base:fp32:64:3:1", "base:fp32:256:2:1"]
+ON_CPU_IN_BF16 = [
+    "small:bf16:64:8:3",
+    "small:bf16:256:4:2",
+    "small:bf16:512:3:1",
+    "base:bf16:64:4:1",
+    "base:bf16:256:3:1",
+]
 ON_GPU = [
     f"{size}:{kind}:{batch}:20:1" for size in ("small", "base") for kind in ("fp32", "bf16") for batch in (64, 256, 512)
 ]
 QUICK = ["tiny:fp32:4:1:1"]
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU has bfloat16 arithmetic; where it is emulated, a step takes many times as long."""
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def same(trainings: Trainings, size: str) -> list[dict[str, Any]]:
@@ -79,7 +93,8 @@ def main() -> None:
     options.only = options.only or sections[: 3 if options.quick else 4]
     if missing := [path for path in options.texts if not Path(path).is_file()]:
         parser.error(f"--texts {missing[0]}: is not there; give files of sentences, one a line")
-    cells = options.cells or (QUICK if options.quick else ON_GPU if options.device == "cuda" else ON_CPU)
+    on_cpu = ON_CPU + (ON_CPU_IN_BF16 if cpu_has_bf16() else [])
+    cells = options.cells or (QUICK if options.quick else ON_GPU if options.device == "cuda" else on_cpu)
     cells = [Cell.parse(cell) for cell in cells]
     output = options.output or (None if options.quick else HERE / "results" / f"simcse-{options.device}.json")
     clients = {name: CLIENTS[name] for name in options.clients}

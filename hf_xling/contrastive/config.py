@@ -71,8 +71,8 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     torch_compile: bool = field(
         default=False,
         metadata={
-            "help": "compile the model; hardly of use here: each batch has shapes of its own, the first ones are "
-            "compiled for seconds each, the later ones not at all, and on a CPU a compiled step was no faster"
+            "help": "compile the layers, but for attention; the first two steps take half a minute or more, and on "
+            "a CPU later ones are no faster (benchmarks/README.md); not with token_budget"
         },
     )
     restore_callback_states_from_checkpoint: bool = field(
@@ -100,6 +100,8 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
             raise InputError("--mlm_weight must be 0 or more, --mlm_probability between 0 and 1 (both excluded)")
         if self.token_budget is not None and self.token_budget < self.max_length:
             raise InputError(f"--token_budget {self.token_budget}: must hold a text of --max_length {self.max_length}")
+        if self.token_budget is not None and self.torch_compile:
+            raise InputError("--torch_compile: not with --token_budget, as what is encoded again is not compiled")
         if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
             raise InputError(f"--early_stopping_patience {self.early_stopping_patience}: at least 1 is needed")
         if self.early_stopping_patience is not None and not self.load_best_model_at_end:

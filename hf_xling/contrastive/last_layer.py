@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from hf_xling.contrastive.packing import TOLERANCE, split_runs, trial
+from hf_xling.contrastive.packing import TOLERANCE, TextLengths, split_runs, trial
 
 # What the projections of keys and of values are called: in BERT's kin, in DistilBERT, in most others.
 PROJECTIONS = (("key", "value"), ("k_lin", "v_lin"), ("k_proj", "v_proj"))
@@ -60,7 +60,8 @@ def narrow_last_layer(encoder: PreTrainedModel, max_length: int) -> bool:
     return same
 
 
-def first_tokens(hidden: Tensor, text_lengths: list[tuple[int, int]]) -> Tensor:
+@torch.compiler.disable
+def first_tokens(hidden: Tensor, text_lengths: TextLengths) -> Tensor:
     """(1, T, H) of all tokens to (1, n, H) of the first ones."""
     return torch.cat([texts[:, 0] for texts in split_runs(hidden.squeeze(0), text_lengths)]).unsqueeze(0)
 

@@ -7,7 +7,7 @@ architecture has attention of another kind, `can_pack` says no, and `chunks` pad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -30,6 +30,24 @@ TOLERANCE = 1e-4  # between packed and padded vectors, relative to their size; a
 Chunk = dict[str, Any]
 
 
+class TextLengths:
+    """(how many texts, their length) for each run of texts of one length, in the order of a flat batch's tokens.
+
+    An object of its own, since `torch.compile` looks into lists, and compiles anew for each that is unlike the last.
+    What reads it is left out of compilation.
+    """
+
+    def __init__(self, runs: Iterable[tuple[int, int]]):
+        self._runs = tuple(runs)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._runs)
+
+    def __repr__(self) -> str:
+        return f"TextLengths({list(self._runs)})"
+
+
+@torch.compiler.disable
 def packed_attention(
     module: nn.Module,
     query: Tensor,
@@ -38,7 +56,7 @@ def packed_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    text_lengths: Sequence[tuple[int, int]] | None = None,
+    text_lengths: TextLengths | None = None,
     keys_and_values: tuple[Tensor, Tensor] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
@@ -46,8 +64,7 @@ def packed_attention(
 
     Args:
         query, key, value: (1, heads, T, width) of T tokens; of the n texts' first tokens with `keys_and_values`.
-        text_lengths: (how many texts, their length) for each run of texts of one length, in the order of the tokens;
-            without it this is transformers' own `sdpa`, for padded batches.
+        text_lengths: where the texts lie; without it this is transformers' own `sdpa`, for padded batches.
         keys_and_values: (1, T, heads · width) each, of all tokens, where only first tokens ask (`last_layer`).
 
     Returns:
@@ -59,7 +76,7 @@ def packed_attention(
     asking = text_lengths
     if keys_and_values is not None:
         key, value = (x.unflatten(-1, (query.shape[1], -1)).transpose(1, 2) for x in keys_and_values)
-        asking = [(count, 1) for count, _ in text_lengths]
+        asking = TextLengths((count, 1) for count, _ in text_lengths)
     pairs = zip((query, key, value), (asking, text_lengths, text_lengths), strict=True)
     runs = zip(*(split_runs(x.squeeze(0).transpose(0, 1), lengths) for x, lengths in pairs), strict=True)
     outputs = []
@@ -70,7 +87,7 @@ def packed_attention(
     return torch.cat(outputs).unsqueeze(0), None
 
 
-def split_runs(tokens: Tensor, text_lengths: Sequence[tuple[int, int]]) -> list[Tensor]:
+def split_runs(tokens: Tensor, text_lengths: TextLengths) -> list[Tensor]:
     """(T, …) tokens as (count, length, …) for each run of texts of one length.
 
     Split, not sliced: the gradient of a slice is as large as the whole, and there are many.
@@ -128,7 +145,7 @@ def _flat(texts: Sequence[numpy.ndarray], first_position: int) -> Chunk:
     return {
         "input_ids": torch.from_numpy(numpy.concatenate(texts).astype(numpy.int64))[None],
         "position_ids": torch.from_numpy(positions)[None],
-        "text_lengths": [(len(list(run)), length) for length, run in groupby(lengths)],
+        "text_lengths": TextLengths((len(list(run)), length) for length, run in groupby(lengths)),
     }
 
 

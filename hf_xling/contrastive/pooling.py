@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel
 
-from hf_xling.contrastive.packing import Chunk, split_runs
+from hf_xling.contrastive.packing import Chunk, TextLengths, split_runs
 from hf_xling.pretrained import load_pretrained
 
 # What a pooling is called in a sentence-transformers checkpoint, where the training-only MLP is left out.
@@ -62,6 +62,7 @@ class SimCSEModel(nn.Module):
         """What Trainer calls for the same in older versions; can go when the floor in setup.cfg is past 5.17."""
         self.encoder.gradient_checkpointing_enable(**options)
 
+    @torch.compiler.disable(recursive=False)  # what it calls is compiled, once for all chunks
     def forward(
         self, chunks: Sequence[Chunk], recompute: bool = False, with_mlp: bool = True
     ) -> tuple[Tensor, Tensor | None]:
@@ -103,18 +104,26 @@ def encoder_inputs(chunk: Chunk) -> Chunk:
 
 def sentence_vectors(encoder: PreTrainedModel, chunk: Chunk, pooling: str) -> Tensor:
     """The pooled vectors (n, H) of the texts of one chunk, packed or padded, without the MLP."""
-    packed, first_alone, both_ends = "text_lengths" in chunk, pooling.startswith("cls"), pooling == "first_last_mean"
-    options = {"first_tokens": True} if packed and first_alone else {"output_hidden_states": True} if both_ends else {}
+    packed, both_ends = "text_lengths" in chunk, pooling == "first_last_mean"
+    options = {"output_hidden_states": True} if both_ends else {}
+    if packed and pooling.startswith("cls"):
+        options = {"first_tokens": True}
     output = encoder(**encoder_inputs(chunk), **options)
     hidden = output.last_hidden_state
     if both_ends:
         hidden = (output.hidden_states[0] + hidden) / 2
-    if not packed:
-        return pool(hidden, chunk["attention_mask"], pooling)
-    lengths = chunk["text_lengths"]
-    if first_alone and hidden.shape[1] == sum(count for count, _ in lengths):
-        return hidden.squeeze(0)  # the last layer has left the others out
-    runs = split_runs(hidden.squeeze(0), lengths)
+    if packed:
+        return pool_packed(hidden.squeeze(0), chunk["text_lengths"], pooling)
+    return pool(hidden, chunk["attention_mask"], pooling)
+
+
+@torch.compiler.disable
+def pool_packed(hidden: Tensor, text_lengths: TextLengths, pooling: str) -> Tensor:
+    """Token vectors (T, H) of a flat batch, or (n, H) of first tokens alone, to sentence vectors (n, H)."""
+    first_alone = pooling.startswith("cls")
+    if first_alone and len(hidden) == sum(count for count, _ in text_lengths):
+        return hidden  # the last layer has left the others out
+    runs = split_runs(hidden, text_lengths)
     return torch.cat([texts[:, 0] if first_alone else texts.mean(dim=1) for texts in runs])
 
 

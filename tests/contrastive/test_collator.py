@@ -16,7 +16,7 @@ def test_the_example_of_its_docstring():
     [chunk] = batch["chunks"]
     assert chunk["input_ids"].tolist() == [[2, 7, 3, 2, 7, 3, 2, 8, 9, 3, 2, 8, 9, 3]]
     assert chunk["position_ids"].tolist() == [[0, 1, 2, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3]]
-    assert chunk["text_lengths"] == [(2, 3), (2, 4)]
+    assert list(chunk["text_lengths"]) == [(2, 3), (2, 4)]
 
 
 @pytest.mark.parametrize("packed", [True, False])

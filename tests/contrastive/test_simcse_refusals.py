@@ -118,6 +118,7 @@ def test_a_checkpoint_that_is_none_is_refused(bert_folder, corpus, tmp_path, dam
         {"max_length": 2},
         {"remove_unused_columns": True},
         {"token_budget": 15},
+        {"torch_compile": True, "token_budget": 64},
         {"early_stopping_patience": 2},
         {"early_stopping_patience": 0},
     ],

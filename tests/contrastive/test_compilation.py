@@ -1,0 +1,45 @@
+"""`--torch_compile`: every batch has lengths of its own, and yet nothing is compiled anew for it."""
+
+import pytest
+import torch
+from datasets import Dataset
+from simcse_runs import BATCH, losses, train
+from torch._dynamo.utils import counters
+from transformers import TrainerCallback
+
+STEPS = 8
+
+
+class Graphs(TrainerCallback):
+    """How many graphs were compiled up to the end of each step."""
+
+    def __init__(self):
+        self.compiled = []
+
+    def on_step_end(self, *args, **kwargs):
+        self.compiled.append(counters["stats"]["unique_graphs"])
+
+
+@pytest.fixture
+def corpus(sentences):
+    """Texts of 1 to 7 words in mixed order, so that no two batches have the same runs of lengths."""
+    words = [sentence.split() for sentence in sentences[: STEPS * BATCH]]
+    texts = [" ".join(text[: 1 + row * row % 7]) for row, text in enumerate(words)]
+    assert len({tuple(sorted(len(text.split()) for text in texts[i::STEPS])) for i in range(STEPS)}) > 1
+    return Dataset.from_dict({"anchor": texts})
+
+
+# Of torch, when it looks at what goes into a graph.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("fields", [{}, {"pooling": "mean"}, {"packing": False}], ids=["first", "mean", "padded"])
+def test_compiled_learns_the_same_and_settles(bert_folder, corpus, tmp_path, fields):
+    torch._dynamo.reset()
+    counters.clear()
+    graphs = Graphs()
+    fields = {"max_steps": STEPS, **fields}
+    plain = train(bert_folder, corpus, tmp_path / "plain", **fields)
+    # The backend runs the captured graphs as they are: what costs minutes, and what this is about, is how many.
+    compiled = train(bert_folder, corpus, tmp_path / "run", callbacks=[graphs], torch_compile_backend="eager", **fields)
+    assert losses(compiled) == pytest.approx(losses(plain), abs=1e-4)
+    assert graphs.compiled[0] > 0, "nothing was compiled"
+    assert graphs.compiled[2] == graphs.compiled[-1], graphs.compiled
