@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hf_xling import runs
 from hf_xling.corpora.audit import FOLDER, task_counts, write_audit
-from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licensing, lineage_of
+from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licensing, lineage_of, renew_reviews
 from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, Duplicates, find_duplicates
 from hf_xling.corpora.generated import PROVENANCE, Generation, read_generation
 from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, texts_by_split
@@ -184,6 +184,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     if not Path(config.source).exists():
         identity["source"] = f"{config.source} ({sentences.digest})"
     if runs.claim(config.output_dir, f"dataset_scripts/{spec.name}.py", identity):
+        renew_reviews(Path(config.output_dir), lineage)
         return runs.read_run(config.output_dir)["counts"]  # its card gets another name where it is pushed
     language, output = config.source_language or spec.source_language, Path(config.output_dir)
     joined = join(sentences, language, spec.with_source, generations)

@@ -23,7 +23,7 @@ from hf_xling.corpora.sources import Sentences
 from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_name
-from hf_xling.hub.cards import counts_table, render_card
+from hf_xling.hub.cards import counts_table, renew_part, render_card
 from hf_xling.hub.names import model_name
 
 if TYPE_CHECKING:
@@ -172,13 +172,23 @@ def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
         "duplicates": facts.duplicates,
         "shingle": SHINGLE,
         "generations": [_shown(run, hidden) for run in facts.lineage.runs],
-        "reviews": [found for each in facts.generations if (found := review_facts(each.folder))],
+        **_reviews(facts.lineage),
         "audit": audit_facts(config.output_dir),
         "license": licences,
         "script": f"dataset_scripts/{spec.name}.py",
         "version": hf_xling.__version__,
     }
     return render_card("dataset_card", metadata, shown)
+
+
+def renew_reviews(folder: Path, lineage: Lineage) -> None:
+    """Put into the card of a finished corpus what reviews of its runs have found since."""
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    runs.write_text(folder / "README.md", renew_part(card, "_review", _reviews(lineage)))
+
+
+def _reviews(lineage: Lineage) -> dict[str, Any]:
+    return {"reviews": [found for run in lineage.runs if (found := review_facts(run.folder))]}
 
 
 def all_counts(sentences: Sentences, joined: Joined) -> dict[str, list[dict[str, Any]]]:

@@ -30,6 +30,18 @@ def render_card(template: str, metadata: Mapping[str, Any], facts: Mapping[str, 
     return _TOKEN.sub("hf_…", f"---\n{front}---\n\n{body}\n")
 
 
+def renew_part(card: str, template: str, facts: Mapping[str, Any]) -> str:
+    """`card` with the part that `template` wrote written anew; a card without that part stays as it is.
+
+    Such a template begins and ends with a comment, a line each, by which its part is found.
+    """
+    part = _TOKEN.sub("hf_…", _ENVIRONMENT.get_template(f"{template}.md.jinja").render(facts))
+    first, *_, last = part.splitlines()
+    before, opening, rest = card.partition(first)
+    _, closing, after = rest.partition(last)
+    return f"{before}{part}{after}" if opening and closing else card
+
+
 def training_settings(args: Any, names: Sequence[str], **more: Any) -> dict[str, Any]:
     """A card's table of settings: fields of `TrainingArguments` by name, what else is given, and the versions."""
     processes = args.world_size

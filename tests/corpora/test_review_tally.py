@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,3 +207,22 @@ def test_the_card_has_the_figures_and_no_names(folder, tmp_path):
     (folder / "accepted/part-00000.parquet").write_bytes((tmp_path / "new/accepted/part-00000.parquet").read_bytes())
     assert review_facts(folder)["outdated"]
     assert "made anew since" in render_card("_review", {}, {"reviews": [review_facts(folder)]})
+
+
+def test_a_review_after_the_build_gets_into_the_card(corpus, stage_1, tmp_path):
+    """Of a run that the corpus was built from, and of one that such a run has read."""
+    runs = Path(shutil.copytree(stage_1, tmp_path / "runs"))
+    build = ("snli_tamil_paraphrased", runs / "translate", runs / "paraphrase-translate")
+    folder = corpus(*build)
+    before, parts = (folder / "README.md").read_text("utf-8"), sorted(folder.rglob("*.parquet"))
+    moments = [part.stat().st_mtime_ns for part in parts]
+    assert parts and "Human review" not in before
+    for name in ("paraphrase", "translate"):
+        make_sheet(runs / name, 2)
+        tally_sheets(runs / name, [fill(runs / name, tmp_path / "asha.csv", rated(5, 4))])
+    after = (corpus(*build) / "README.md").read_text("utf-8")
+    start, end = after.index("## Human review"), after.index("<!-- end of human review -->")
+    assert after[start:end].count("one person rated a random sample of 2 accepted") == 2
+    assert after[:start] + after[end:] == before
+    assert [part.stat().st_mtime_ns for part in parts] == moments, "it was built again"
+    assert (corpus(*build) / "README.md").read_text("utf-8") == after

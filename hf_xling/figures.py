@@ -1,0 +1,66 @@
+"""What all figures share: colours, style, legends. Drawn with matplotlib's objects alone: no pyplot and no display."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib.style
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+
+# Okabe and Ito's palette, told apart with any colour vision.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+INK, MUTED, FAINT = "#1f2328", "#59636e", "#d5dae0"
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.facecolor": "white",
+    "figure.dpi": 150,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial", "sans-serif"],
+    "font.size": 10,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+    "text.color": INK,
+    "text.parse_math": False,  # text from data is never read as mathematics
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+}
+
+
+@contextmanager
+def drawing(**style: Any) -> Iterator[None]:
+    """Draw in this style, with `style` over it, whatever the user's matplotlibrc says."""
+    with matplotlib.style.context(["default", {**STYLE, **style}]), warnings.catch_warnings():
+        # Names may be in a script, such as Tamil, that matplotlib's font lacks.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        yield
+
+
+def legend(owner: Figure | Axes, handles: Iterable[tuple[Artist, str]], **options: Any) -> Legend:
+    """A legend of (handle, label); labels are set afterwards, as matplotlib drops those that begin with an underscore."""
+    artists, labels = zip(*handles, strict=True)
+    made = owner.legend(artists, [str(number) for number in range(len(labels))], **options)
+    for text, label in zip(made.get_texts(), labels, strict=True):
+        text.set_text(label)
+    return made
+
+
+def save_png(figure: Figure, path: Any) -> None:
+    """Write `figure` as a PNG that is the same for the same numbers."""
+    figure.savefig(path, format="png", metadata={"Software": None})
