@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib.style
@@ -44,7 +45,7 @@ STYLE = {
 
 
 @contextmanager
-def drawing(**style: Any) -> Iterator[None]:
+def in_style(**style: Any) -> Iterator[None]:
     """Draw in this style, with `style` over it, whatever the user's matplotlibrc says."""
     with matplotlib.style.context(["default", {**STYLE, **style}]), warnings.catch_warnings():
         # Names may be in a script, such as Tamil, that matplotlib's font lacks.
@@ -53,7 +54,7 @@ def drawing(**style: Any) -> Iterator[None]:
 
 
 def legend(owner: Figure | Axes, handles: Iterable[tuple[Artist, str]], **options: Any) -> Legend:
-    """A legend of (handle, label); labels are set afterwards, as matplotlib drops those that begin with an underscore."""
+    """A legend of (handle, label). Labels are set afterwards: matplotlib drops those that begin with an underscore."""
     artists, labels = zip(*handles, strict=True)
     made = owner.legend(artists, [str(number) for number in range(len(labels))], **options)
     for text, label in zip(made.get_texts(), labels, strict=True):
@@ -61,6 +62,6 @@ def legend(owner: Figure | Axes, handles: Iterable[tuple[Artist, str]], **option
     return made
 
 
-def save_png(figure: Figure, path: Any) -> None:
-    """Write `figure` as a PNG that is the same for the same numbers."""
+def save_png(figure: Figure, path: Path) -> None:
+    """Write `figure` as a PNG, the same bytes for the same numbers."""
     figure.savefig(path, format="png", metadata={"Software": None})

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 GROUND = {
     *(
         "errors",
+        "figures",
         "console",
         "recipes",
         "runs",

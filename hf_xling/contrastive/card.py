@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hf_xling.contrastive.course import draw_course
 from hf_xling.contrastive.pooling import EXPORTED_POOLING
 from hf_xling.corpora.model_cards import write_model_card
 from hf_xling.hub.cards import training_settings
@@ -20,7 +22,10 @@ _SETTINGS = (
 
 
 def write_encoder_card(trainer: SimCSETrainer) -> None:
-    """Write `README.md`: what the encoder is, how to load it, how it was trained, on what, and what was measured."""
+    """Write `README.md`: what the encoder is, how to load it, how it was trained, on what, and what was measured.
+
+    And `training.png`, which it shows, where anything was logged more than once.
+    """
     args, adapter = trainer.args, trainer.is_adapter
     processes = args.world_size if args.cross_rank_negatives else 1
     more = {"processes that share negatives": processes, "steps": trainer.state.global_step}
@@ -28,6 +33,7 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
     if not args.mlm_weight and not args.negative_weight:  # either adds to the loss
         texts = args.per_device_train_batch_size * processes * (len(trainer.train_dataset.views) - 1)
         chance["loss"] = math.log(texts)
+    history = trainer.state.log_history
     write_model_card(
         args.output_dir,
         "encoder_card",
@@ -38,7 +44,7 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
             "pipeline_tag": "sentence-similarity",
             "tags": ["sentence-transformers", "simcse", "feature-extraction"],
         },
-        contrastive_evidence(trainer.state.log_history, chance),
+        contrastive_evidence(history, chance),
         "similarity",
         settings=training_settings(args, _SETTINGS, **more),
         rows=len(trainer.train_dataset),
@@ -48,4 +54,5 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
         keep_mlp=args.keep_mlp,
         max_length=args.max_length,
         adapter=adapter,
+        course=draw_course(history, chance, Path(args.output_dir)),
     )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hf_xling import runs
-from hf_xling.figures import BLUE, MUTED, VERMILLION, drawing, legend, save_png
+from hf_xling.figures import BLUE, MUTED, VERMILLION, in_style, legend, save_png
 
 FILE = "training.png"
 COLUMNS = 2
@@ -43,7 +43,7 @@ def draw_course(log_history: Sequence[Mapping[str, Any]], chance: Mapping[str, f
         return None
     rows = -(-len(drawn) // COLUMNS)
     columns = min(len(drawn), COLUMNS)
-    with drawing(**{"font.size": 9}):
+    with in_style(**{"font.size": 9}):
         figure = Figure(figsize=(4.4 * columns, 0.2 + 2.3 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
         for axes, (name, (trained, held_out)) in zip(grid, drawn.items(), strict=False):

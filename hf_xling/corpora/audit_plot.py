@@ -1,38 +1,21 @@
-"""The figure of an audit, as a PNG, drawn with matplotlib's objects alone: no pyplot and no display."""
+"""The figure of an audit, as a PNG."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hf_xling.corpora.sides import Side
 from hf_xling.corpora.words import quantile
+from hf_xling.figures import PALETTE, in_style, legend, save_png
 
-# Okabe and Ito's palette, told apart with any colour vision.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREYS = ("#1f2328", "#9aa4af")
 BINS = 40
-STYLE = {
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "figure.facecolor": "white",
-    "font.size": 9,
-    "grid.color": "#d5dae0",
-    "legend.frameon": False,
-    "savefig.dpi": 120,
-    "text.parse_math": False,
-}
 
 
 def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: str | Path) -> None:
@@ -49,9 +32,7 @@ def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: str | Path
     panels += [("words of the task that stand in it", 0.7 + 0.3 * len(found["sides"]))] if found["task"] else []
     title = "words for groups of people, per 10,000 words (colours as above)"
     panels += [(title, 0.7 + 0.1 * len(terms) * (1 + len(rates)))] if terms else []
-    with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():
-        # Names of a user's own may be in a script that matplotlib's font lacks.
-        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+    with in_style(**{"font.size": 9, "savefig.dpi": 120}):
         figure = Figure(figsize=(8, sum(height for _, height in panels)), layout="constrained")
         ratios = [height for _, height in panels]
         grid = figure.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": ratios}).ravel()
@@ -63,7 +44,7 @@ def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: str | Path
             _draw_coverage(grid[1], found["sides"])
         if terms:
             _draw_terms(grid[-1], rates, terms, [side.name for side in sides])
-        figure.savefig(path, format="png", metadata={"Software": None})
+        save_png(figure, path)
 
 
 def _terms(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -83,7 +64,7 @@ def _draw_lengths(axes: Axes, sides: Sequence[Side]) -> None:
         shares, _ = np.histogram(values, edges, weights=weights / max(side.counts.texts, 1))
         handles.append(axes.stairs(shares / np.diff(edges), edges, color=_colour(number), linewidth=1.6))
     axes.set_ylim(bottom=0)
-    _legend(axes, handles, [side.name for side in sides])
+    legend(axes, zip(handles, [side.name for side in sides], strict=True), loc="upper right")
 
 
 def _draw_coverage(axes: Axes, sides: Sequence[Mapping[str, Any]]) -> None:
@@ -116,10 +97,3 @@ def _draw_terms(
 
 def _colour(number: int) -> str:
     return PALETTE[number % len(PALETTE)]
-
-
-def _legend(axes: Axes, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """A legend whose labels are set afterwards, as matplotlib drops those that begin with an underscore."""
-    legend = axes.legend(handles, [str(number) for number in range(len(names))], loc="upper right")
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(name)

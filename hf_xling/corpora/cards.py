@@ -23,7 +23,7 @@ from hf_xling.corpora.sources import Sentences
 from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_name
-from hf_xling.hub.cards import counts_table, renew_part, render_card
+from hf_xling.hub.cards import counts_table, render_card, renew_part
 from hf_xling.hub.names import model_name
 
 if TYPE_CHECKING:

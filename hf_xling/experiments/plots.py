@@ -1,60 +1,29 @@
 """The figures of the report, as SVG files that are the same bytes for the same runs.
 
-Drawn with matplotlib's objects alone: no pyplot, no display, no reading of the user's matplotlibrc. Text from the data
-is never read as mathematics, and stays text in the file.
+Text from the data stays text in the file.
 """
 
 from __future__ import annotations
 
 import math
 import textwrap
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from hf_xling.experiments.statistics import Run, Summary, read_history, read_predictions
+from hf_xling.figures import BLUE, GREEN, INK, MUTED, PALETTE, PURPLE, SKY, VERMILLION, in_style, legend
 
-# Okabe and Ito's palette, told apart with any colour vision; each line style is used with the whole palette in turn.
-BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-LINE_STYLES = ("-", "--", ":", "-.")
-INK, MUTED, FAINT = "#1f2328", "#59636e", "#d5dae0"
+LINE_STYLES = ("-", "--", ":", "-.")  # each is used with the whole palette in turn
 WIDTH = 9.6  # inches
 MANY_POINTS = 2000  # beyond it a scatter is an embedded picture: IMDB's 25,000 texts would make a page of 30 MB
-STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": MUTED,
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "figure.facecolor": "white",
-    "figure.dpi": 150,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial", "sans-serif"],
-    "font.size": 10,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "savefig.dpi": 150,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "hf_xling",
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-}
+AS_SVG = {"svg.fonttype": "none", "svg.hashsalt": "hf_xling"}
 
 
 @dataclass(frozen=True)
@@ -84,9 +53,7 @@ def draw_figures(runs: Sequence[Run], summaries: Sequence[Summary], source: Path
     """
     target.mkdir(parents=True, exist_ok=True)
     drawings = []
-    with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():
-        # matplotlib only measures the text with its own font, which lacks Tamil; the reader's fonts draw it.
-        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+    with in_style(**AS_SVG):
         for language in dict.fromkeys(run.language for run in runs):
             own = [run for run in runs if run.language == language]
             for draw in (_draw_mse, _draw_scatter, _draw_regression, _draw_contrastive):
@@ -259,12 +226,8 @@ def _panels(titles: Sequence[str], height: float | None = None) -> tuple[Figure,
 
 
 def _legend(figure: Figure, handles: Iterable[tuple[Line2D, str]]) -> None:
-    """A legend above the axes; labels are set afterwards, as matplotlib drops those that begin with an underscore."""
-    lines, labels = zip(*handles, strict=True)
-    places = [str(number) for number in range(len(lines))]
-    legend = figure.legend(lines, places, loc="outside upper left", ncols=4, handlelength=2.2, columnspacing=1.6)
-    for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_text(label)
+    """A legend above the axes."""
+    legend(figure, handles, loc="outside upper left", ncols=4, handlelength=2.2, columnspacing=1.6)
 
 
 def _curve(history: Iterable[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:

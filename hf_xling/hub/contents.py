@@ -35,7 +35,7 @@ _JSON = (
     *(r"\w+_results", "hf_xling", "hf_xling_lineage", "ensemble", r"[\w.-]+\.safetensors\.index"),
 )
 _OF_MODEL = re.compile(rf"(?:{'|'.join(_JSON)})\.json|.+\.(?:safetensors|jinja|model)|vocab\.txt|merges\.txt")
-_PICTURE = "audit/audit.png"  # a dataset's card shows it
+_PICTURES = {"dataset": "audit/audit.png", "model": "training.png"}  # which a card shows
 _RESULTS = re.compile(r"\.eval_results/[^/]+\.yaml")  # where the Hub looks for what was measured of a model
 _PICKLES = {".bin", ".pt", ".pth", ".pkl"}
 _ADAPTER = "adapter_config.json"
@@ -64,7 +64,7 @@ def contents(folder: Path, kind: Kind, repo_id: str) -> dict[str, Content]:
     parts = {name for name in files if _written(name, kind) and belongs(PurePosixPath(name))}
     results = {name for name in files if kind == "model" and is_result(name)}
     found: dict[str, Content] = {name: files[name] for name in files if name in _BESIDE | parts | results}
-    if not parts - {_PICTURE}:
+    if not parts - {_PICTURES[kind]}:
         raise InputError(f"{folder}: holds no {'Parquet' if kind == 'dataset' else 'model'} to publish")
     if README in found:
         called, text = (run or {}).get("repo_id") or PLACEHOLDER, (folder / README).read_text(encoding="utf-8")
@@ -106,9 +106,9 @@ def _written(path: str, kind: Kind) -> bool:
     parts = PurePosixPath(path).parts
     if any(part.startswith((".", "_", "checkpoint-")) for part in parts):
         return False
-    if kind == "dataset":
-        return path.endswith(".parquet") or path == _PICTURE
-    return _OF_MODEL.fullmatch(parts[-1]) is not None
+    if path == _PICTURES[kind]:
+        return True
+    return path.endswith(".parquet") if kind == "dataset" else _OF_MODEL.fullmatch(parts[-1]) is not None
 
 
 def _parts_of_model(folder: Path) -> Callable[[PurePosixPath], bool]:
@@ -149,7 +149,7 @@ def _parts_of_dataset(folder: Path) -> Callable[[PurePosixPath], bool]:
 
     def belongs(name: PurePosixPath) -> bool:
         is_named = not named or any(pattern.match(str(name)) for pattern in named)
-        return (is_named or str(name) == _PICTURE) and others.isdisjoint(Path(name).parents)
+        return (is_named or str(name) == _PICTURES["dataset"]) and others.isdisjoint(Path(name).parents)
 
     return belongs
 

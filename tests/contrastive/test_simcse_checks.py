@@ -1,6 +1,7 @@
 """What is looked at before and around a training: half precision, unlike architectures, tokenizers, early ends."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -211,3 +212,13 @@ def test_the_card_names_the_repository(bert_folder, corpus, tmp_path):
     trainer = train(bert_folder, corpus, tmp_path, max_steps=1, hub_model_id="me/encoder")
     trainer.create_model_card()
     assert 'SentenceTransformer("me/encoder")' in (tmp_path / "README.md").read_text("utf-8")
+
+
+def test_the_card_shows_the_course_of_the_training(bert_folder, corpus, tmp_path):
+    trainer = train(bert_folder, corpus, tmp_path, max_steps=3)
+    trainer.create_model_card()
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert re.search(r"\n\n!\[The course of the training.*\]\(training\.png\)\n\n", card)
+    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
+    train(bert_folder, corpus, tmp_path, max_steps=1).create_model_card()
+    assert "training.png" not in (tmp_path / "README.md").read_text("utf-8")

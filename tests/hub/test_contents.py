@@ -57,9 +57,10 @@ def write(folder, *names):
 
 
 def test_a_model_is_published_without_what_training_keeps_for_itself(tmp_path):
-    write(tmp_path, *PRIVATE, *MODEL, *BESIDE, ".eval_results/texts.yaml")
+    shown = {".eval_results/texts.yaml", "training.png"}
+    write(tmp_path, *PRIVATE, *MODEL, *BESIDE, *shown, "other.png")
     (tmp_path / "modules.json").write_text(json.dumps(POOLING), encoding="utf-8")
-    assert set(contents(tmp_path, "model", "org/model")) == {*MODEL, *BESIDE, ".eval_results/texts.yaml"}
+    assert set(contents(tmp_path, "model", "org/model")) == {*MODEL, *BESIDE, *shown}
 
 
 def test_a_dataset_is_published_as_parquet(tmp_path):
