@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_xling.adapters import adapted
 from hf_xling.contrastive.config import SimCSEConfig
+from hf_xling.contrastive.dropout import shorten_dropout
 from hf_xling.contrastive.last_layer import narrow_last_layer
 from hf_xling.contrastive.packing import PACKED_ATTENTION, can_pack
 from hf_xling.contrastive.pooling import SimCSEModel, first_token_sees_others, load_encoder, masked_language_model
@@ -67,4 +68,6 @@ def prepare(
     masked_lm = masked_language_model(name, revision, encoder) if args.mlm_weight else None
     if peft_config is not None:
         encoder = adapted(encoder, peft_config, name, revision)
-    return Prepared(SimCSEModel(encoder, args.pooling, masked_lm), tokenizer, name, packed)
+    prepared = SimCSEModel(encoder, args.pooling, masked_lm)
+    shorten_dropout(prepared)
+    return Prepared(prepared, tokenizer, name, packed)
