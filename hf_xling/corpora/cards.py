@@ -184,7 +184,9 @@ def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
 def renew_reviews(folder: Path, lineage: Lineage) -> None:
     """Put into the card of a finished corpus what reviews of its runs have found since."""
     card = (folder / "README.md").read_text(encoding="utf-8")
-    runs.write_text(folder / "README.md", renew_part(card, "_review", _reviews(lineage)))
+    renewed = renew_part(card, "_review", _reviews(lineage))
+    if renewed != card:
+        runs.write_text(folder / "README.md", renewed)
 
 
 def _reviews(lineage: Lineage) -> dict[str, Any]:
