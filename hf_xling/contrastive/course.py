@@ -67,7 +67,8 @@ def _draw(axes: Axes, name: str, trained: list, held_out: list, chance: float | 
         look = {"color": VERMILLION, "linewidth": 1.4, "marker": "o", "markersize": 3}
         handles.append((*axes.plot(*zip(*held_out, strict=True), **look), "held-out rows"))
     if chance is not None:
-        handles.append((axes.axhline(chance, color=MUTED, linewidth=1.2, linestyle=":"), "chance"))
+        line = axes.axhline(chance, color=MUTED, linewidth=1.2, linestyle=":")
+        handles.append((line, "chance in training" if trained else "chance"))  # held-out batches are of other sizes
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if len(handles) > 1:
         legend(axes, handles, fontsize=8)

@@ -42,7 +42,7 @@ def test_each_metric_has_a_panel_with_what_was_logged(panels, tmp_path):
     ]
     assert losses[0][:2] == [[(10, 2.7), (20, 1.2)], [(0, 2.5), (20, 1.5)]]
     assert {y for _, y in losses[0][2]} == {math.log(16)}
-    assert losses[1] == ["training", "held-out rows", "chance"]
+    assert losses[1] == ["training", "held-out rows", "chance in training"]
     assert uniformity == ([[(0, -0.5), (20, -2.5)]], [])
     assert distance[0][0] == [(0, 0.9), (20, 0.4)] and distance[1] == ["held-out rows", "chance"]
 

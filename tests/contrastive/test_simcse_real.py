@@ -70,4 +70,4 @@ def test_vectors_spread_and_positives_draw_near(snli, tmp_path):
     assert losses(trainer)[-1] < 0.5 * losses(trainer)[0]
     trainer.create_model_card()
     assert "](training.png)" in (tmp_path / "run/README.md").read_text("utf-8")
-    assert (tmp_path / "run/training.png").stat().st_size > 20_000, "a figure of five panels"
+    assert (tmp_path / "run/training.png").stat().st_size > 20_000, "a figure of four panels"
