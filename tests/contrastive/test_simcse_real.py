@@ -30,7 +30,9 @@ def snli():
 def test_vectors_spread_and_positives_draw_near(snli, tmp_path):
     """Held-out premises and what follows from them, before, while and after training on the other sentences by dropout.
 
-    From random weights alignment itself gets worse, as the vectors leave one another: 0.24, 1.38, 1.52 here.
+    From random weights alignment itself gets worse, as the vectors leave one another: 0.38, 1.48, 1.56 here. They are
+    wide, so that the encoder has something to learn: narrow ones (0.02) are little more than a bag of words, whose pairs
+    lie nearer at the start (0.77) than those of any trained encoder of this size.
     """
     generator = random.Random(0)
     entailed = {premise: hypothesis for premise, hypothesis, label in snli if label == "entailment"}
@@ -42,16 +44,15 @@ def test_vectors_spread_and_positives_draw_near(snli, tmp_path):
         {text for premise, hypothesis, _ in snli if premise not in kept for text in (premise, hypothesis)}
         - {entailed[premise] for premise in held_out}
     )
-    make_encoder(tmp_path / "base", sentences, initializer_range=0.1)
+    make_encoder(tmp_path / "base", sentences, initializer_range=0.13)
     args = SimCSEConfig(
         output_dir=str(tmp_path / "run"),
-        max_steps=120,
-        per_device_train_batch_size=128,
+        max_steps=240,
         learning_rate=5e-4,
         max_length=32,
         per_device_eval_batch_size=256,
         eval_strategy="steps",
-        eval_steps=60,
+        eval_steps=120,
         eval_on_start=True,
         save_strategy="no",
         disable_tqdm=True,
@@ -61,10 +62,10 @@ def test_vectors_spread_and_positives_draw_near(snli, tmp_path):
     trainer = SimCSETrainer(str(tmp_path / "base"), args, Dataset.from_dict({"anchor": sentences}), pairs)
     trainer.train()
     course = [line for line in trainer.state.log_history if "eval_uniformity" in line]
-    assert [line["step"] for line in course] == [0, 60, 120]
+    assert [line["step"] for line in course] == [0, 120, 240]
     spread, near = ([line[f"eval_{name}"] for line in course] for name in ("uniformity", "relative_distance"))
     assert spread[0] > spread[1] > spread[2] and spread[2] < spread[0] - 1.5
-    assert near[2] < near[0] - 0.005 and near[0] < 1  # by 0.009 to 0.032 with other seeds
+    assert near[2] < near[0] - 0.02 and near[0] < 1
     alignments = [line["eval_alignment"] for line in course]
     assert alignments[2] > alignments[0], "logged as it is"
     assert losses(trainer)[-1] < 0.5 * losses(trainer)[0]
