@@ -31,8 +31,8 @@ def test_vectors_spread_and_positives_draw_near(snli, tmp_path):
     """Held-out premises and what follows from them, before, while and after training on the other sentences by dropout.
 
     From random weights alignment itself gets worse, as the vectors leave one another: 0.38, 1.48, 1.56 here. They are
-    wide, so that the encoder has something to learn: narrow ones (0.02) are little more than a bag of words, whose pairs
-    lie nearer at the start (0.77) than those of any trained encoder of this size.
+    wide, so that there is something to learn: with narrow ones (0.02) an encoder is little more than a bag of words,
+    whose pairs lie nearer at the start (0.77) than those of any trained encoder of this size.
     """
     generator = random.Random(0)
     entailed = {premise: hypothesis for premise, hypothesis, label in snli if label == "entailment"}
