@@ -21,7 +21,7 @@ SHOWN_FROM = 100_000  # texts; looking up fewer takes a second or two
 class Asker:
     """Makes the requests of a run.
 
-    The first try of a text has a tight budget of tokens. An answer that is cut there (`length`) is asked for again with
+    The first try of a text has a tight budget of tokens. An answer that is cut there is asked for again with
     a larger one, unless it goes round in circles: more room makes those longer and no better.
 
     Args:
@@ -61,7 +61,7 @@ class Asker:
 
     def follow_up(self, request: Request, completion: Completion) -> Request | None:
         """The request to send after `request` was answered by `completion`; None if that is the end."""
-        if completion.finish_reason != "length" or self._loops(completion):
+        if not completion.is_cut or self._loops(completion):
             return None
         budget = request.parameters[self._limit_name]
         larger = (more for more in self._budgets(request.source) if more > budget)
@@ -78,7 +78,7 @@ class Asker:
             if completion is None:
                 break
             tokens += completion.generated_tokens or 0
-            if completion.finish_reason != "length" or self._loops(completion):
+            if not completion.is_cut or self._loops(completion):
                 break
         return request, completion, tokens
 
@@ -98,12 +98,17 @@ class Missing:
 
     Args:
         rank, world: this process's number and how many there are; each takes the texts whose keys fall to it.
+
+    Attributes:
+        share: how many samples are this process's.
+        answered: a request of them that has its answer, if there is one.
     """
 
     def __init__(self, asker: Asker, ledger: Ledger, texts: Sequence[str], rank: int = 0, world: int = 1):
         self._asker, self._ledger, self._texts, self._samples = asker, ledger, texts, asker.config.samples
         self._numbers = array("Q")
         self.share = 0
+        self.answered: Request | None = None
         numbers = range(len(texts) * self._samples)
         for number in tqdm(numbers, desc="ledger", unit="text", unit_scale=True, disable=len(numbers) < SHOWN_FROM):
             text, sample = texts[number // self._samples], number % self._samples
@@ -112,6 +117,9 @@ class Missing:
             self.share += 1
             if asker.next_request(ledger, text, sample) is not None:
                 self._numbers.append(number)
+            elif self.answered is None:
+                request, completion, _ = asker.outcome(ledger, text, sample)
+                self.answered = request if completion is not None and completion.text else None
 
     def __len__(self) -> int:
         return len(self._numbers)

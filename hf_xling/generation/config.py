@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hf_xling.errors import InputError
-from hf_xling.generation.endpoint import without_password
+from hf_xling.generation.endpoint import base_url, is_base_url, without_password
 from hf_xling.generation.languages import LANGUAGES, Language, get_language
 from hf_xling.generation.prompts import PromptTemplate, get_template
 
@@ -123,11 +123,12 @@ class GenerateConfig:
 
     def _check_endpoints(self) -> None:
         for url in self.endpoint:
-            if not url.startswith(("http://", "https://")):
+            if not is_base_url(url):
                 raise InputError(
-                    f"--endpoint {without_password(url)}: a URL that starts with http:// or https:// is needed"
+                    f"--endpoint {without_password(url)}: a base URL such as http://127.0.0.1:8080 is needed, with "
+                    "http:// or https://, a host, and nothing behind a ? or #"
                 )
-        if len(set(self.endpoint)) < len(self.endpoint):
+        if len(set(map(base_url, self.endpoint))) < len(self.endpoint):
             raise InputError("--endpoint: names the same endpoint twice")
         if self.endpoint and self.serve:
             raise InputError("--serve: starts an endpoint of its own; give it or --endpoint")

@@ -6,17 +6,29 @@ import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from huggingface_hub import AsyncInferenceClient, get_token, set_async_client_factory
 from huggingface_hub.errors import InferenceTimeoutError
 
 from hf_xling.errors import EndpointError, InputError, one_line
 from hf_xling.generation.connections import httpx, transport_for_many
-from hf_xling.generation.records import Completion, Request
+from hf_xling.generation.protocol import (
+    RequestError,
+    failure_of,
+    failure_within,
+    model_names,
+    queue_times,
+    read_chatted,
+    read_generated,
+    text_or_none,
+)
+from hf_xling.generation.records import MOST_TOKENS, Completion, Request, whole_number
 
 Wire = Literal["generate", "chat"]
 
@@ -26,34 +38,14 @@ LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 # Stands for "no token": given none, the library reads the saved one from disk at every request, and sends it.
 NO_TOKEN = "none"
 
-# What a failure says of the next try, by status. Of the others those from 500 on are `transient`.
-FAILURES = {
-    408: "timeout",
-    424: "generation",
-    429: "overloaded",
-    502: "unavailable",
-    503: "unavailable",
-    504: "unavailable",
-}
-# The statuses that a text can bring about by itself; any other refusal is meant for all of them.
-REFUSALS_OF_TEXTS = frozenset({400, 413, 422})
 # The statuses that say of any question that it is not for us, or not for this address.
-REFUSALS_OF_US = frozenset({301, 302, 303, 307, 308, 401, 403})
-
-
-class RequestError(Exception):
-    """A request that failed.
-
-    Attributes:
-        kind: `overloaded` (too many requests), `unavailable` (no connection, or a gateway without a server behind it),
-            `timeout`, `transient` (a failure inside the server, a malformed answer), `generation` (the model failed on
-            this text), `refused` (this text will never do) or `denied` (no text will: a wrong token, path or model).
-        status: the HTTP status, where there was an answer.
-    """
-
-    def __init__(self, reason: str, kind: str, status: int | None = None):
-        super().__init__(reason)
-        self.kind, self.status = kind, status
+REFUSALS_OF_US = frozenset({301, 302, 303, 307, 308, 401, 403, 407})
+# What users copy behind the base URL of an endpoint.
+PATHS = re.compile(r"(/v1)?(/chat/completions|/completions|/models|/generate(_stream)?|/info|/health)?/*")
+# What the library, or the reading of an answer, raises where an answer is not what it should be.
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, httpx.DecodingError)
+# The JSON of the last response in a task, as the response hook leaves it for the request that waits in that task.
+_body: ContextVar[Any] = ContextVar("body", default=None)
 
 
 @dataclass(frozen=True)
@@ -87,7 +79,7 @@ class EndpointClient:
         name: what messages call it: the URL without a name and password.
 
     Args:
-        url: base URL (`http://127.0.0.1:8080`), with or without `/v1`.
+        url: base URL (`http://127.0.0.1:8080`), with or without a path of the API (`/v1`, `/v1/chat/completions`).
         wire: `generate` for TGI's `/generate`, `chat` for `/v1/chat/completions`; `auto` takes `generate` where
             `/info` answers as TGI's does, else `chat`.
         timeout: seconds for one request.
@@ -108,12 +100,15 @@ class EndpointClient:
         on_times: Callable[[float, float], None] | None = None,
         transport: Any = None,
     ):
-        self.url, self.wire, self.timeout, self.model = url.rstrip("/").removesuffix("/v1"), wire, timeout, model
+        self.url, self.wire, self.timeout, self.model = base_url(url), wire, timeout, model
         self.name = without_password(self.url)
         self.on_times, self._transport = on_times, transport
         address = urlsplit(self.url)
         ours = address.scheme == "https" and TOKEN_HOSTS.fullmatch(address.hostname or "")
         self._token = api_key or (get_token() if ours else None) or NO_TOKEN
+        # A proxy of the environment is for the world outside.
+        self._trusts_environment = not LOOPBACK.fullmatch(address.hostname or "")
+        self._proxy = proxy_for(self.url) if self._trusts_environment else None
 
     async def __aenter__(self) -> Self:
         client = AsyncInferenceClient(self.url, provider="hf-inference", token=self._token, timeout=self.timeout)
@@ -130,22 +125,23 @@ class EndpointClient:
             EndpointError: the endpoint cannot be reached, or does not answer as such an endpoint does.
             InputError: it serves several models, or does not say which, and no `model` was given.
         """
+        answer, problem = {}, "is not that of such an endpoint"
         try:
-            answer = await self._inference.get_endpoint_info()
-            problem = None if isinstance(answer, dict) and "model_id" in answer else "is not that of such an endpoint"
+            with suppress(*MALFORMED):
+                answer = await self._inference.get_endpoint_info()
         except Exception as error:
-            failure = _request_error(error)
+            failure = self._failure(error)
             if failure.kind in ("unavailable", "timeout") or failure.status in REFUSALS_OF_US:
                 raise EndpointError(f"--endpoint {self.name}: {failure} (asked for /info)") from error
-            answer, problem = {}, f"answers {failure}"
-        if problem is None:
+            problem = f"answers {failure}"
+        if isinstance(answer, dict) and text_or_none(answer.get("model_id")):
             info = EndpointInfo(
                 wire="chat" if self.wire == "chat" else "generate",
                 model_id=answer["model_id"],
-                model_sha=answer.get("model_sha"),
+                model_sha=text_or_none(answer.get("model_sha")),
                 model=self.model or "tgi",
-                max_concurrent_requests=answer.get("max_concurrent_requests"),
-                version=answer.get("version"),
+                max_concurrent_requests=whole_number(answer.get("max_concurrent_requests"), MOST_TOKENS) or None,
+                version=text_or_none(answer.get("version")),
             )
         elif self.wire == "generate":
             raise EndpointError(f"--endpoint {self.name}: its /info {problem}; is it TGI's /generate? (--wire chat)")
@@ -160,7 +156,7 @@ class EndpointClient:
         try:
             await self._inference.health_check()
         except Exception as error:
-            return (_request_error(error).status or 503) < 429  # 404: one without /health that is up
+            return (self._failure(error).status or 503) < 429  # 404: one without /health that is up
         return True
 
     async def complete(self, request: Request, stop: tuple[str, ...] = ()) -> Completion:
@@ -169,15 +165,20 @@ class EndpointClient:
         Raises:
             RequestError: the request failed; its `kind` says what that means for the next try.
         """
+        _body.set(None)
         try:
             # httpx's timeout is for each read; a server that sends a byte now and then would never meet it.
             async with asyncio.timeout(self.timeout):
-                answer = await (self._generate(request) if self.wire == "generate" else self._chat(request))
-            text = answer.text or ""
-            text.encode()  # half of a surrogate pair is no text
+                # What the library makes of the answer is not used: it fails on fields that nobody asked for.
+                with suppress(*MALFORMED):
+                    await (self._generate(request) if self.wire == "generate" else self._chat(request))
+            body = _body.get()
+            is_chat = self.wire == "chat"
+            answer = read_chatted(body, request.parameters.get("seed")) if is_chat else read_generated(body)
         except Exception as error:
-            failure = _request_error(error)
+            failure = self._failure(error)
             raise failure from (None if failure is error else error)
+        text = answer.text or ""
         for end in stop:  # TGI's generated_text includes the string that stopped it
             text = text.partition(end)[0]
         return replace(answer, text=text.strip())
@@ -190,13 +191,12 @@ class EndpointClient:
 
     def _make_http_client(self) -> Any:
         # The library's own factory refuses every call under HF_HUB_OFFLINE=1, loopback too; an endpoint is not the Hub.
-        trust_env = not LOOPBACK.fullmatch(urlsplit(self.url).hostname or "")
+        trust_env = self._trusts_environment
         self._http = httpx.AsyncClient(
             timeout=self.timeout,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
             transport=self._transport or transport_for_many(trust_env),
-            event_hooks={"request": [self._keep_token], "response": [self._tell_times, _raise_for_status]},
-            # A proxy of the environment is for the world outside.
+            event_hooks={"request": [self._keep_token], "response": [self._read]},
             trust_env=trust_env,
         )
         return self._http
@@ -205,44 +205,84 @@ class EndpointClient:
         if request.headers.get("Authorization") == f"Bearer {NO_TOKEN}":
             del request.headers["Authorization"]
 
-    async def _tell_times(self, response: Any) -> None:
-        headers = response.headers
-        if self.on_times is not None and "x-queue-time" in headers and "x-inference-time" in headers:
-            with suppress(ValueError):  # a proxy's own idea of these headers
-                self.on_times(float(headers["x-queue-time"]) / 1000, float(headers["x-inference-time"]) / 1000)
+    async def _read(self, response: Any) -> None:
+        """Keep the JSON of `response` for who waits for it; raise the `RequestError` of one that is a failure.
+
+        A hook of the HTTP client: the library's own errors lose the response in some calls, let redirects pass, and
+        fail on bodies that they do not know.
+        """
+        await response.aread()
+        body = None
+        with suppress(ValueError, RecursionError):
+            body = response.json()
+        if response.status_code >= 300:
+            raise failure_of(response.status_code, response.reason_phrase, response.headers, body)
+        if (failure := failure_within(response.headers, body)) is not None:
+            raise failure
+        _body.set(body)
+        if self.on_times is not None and (times := queue_times(response.headers)) is not None:
+            self.on_times(*times)
 
     async def _only_model(self) -> str:
+        headers = {} if self._token == NO_TOKEN else {"Authorization": f"Bearer {self._token}"}
+        _body.set(None)
         try:
-            headers = {} if self._token == NO_TOKEN else {"Authorization": f"Bearer {self._token}"}
-            response = await self._http.get(f"{self.url}/v1/models", headers=headers)
-            models = [entry["id"] for entry in response.json()["data"]]
+            await self._http.get(f"{self.url}/v1/models", headers=headers)
         except Exception as error:
-            failure = _request_error(error)
-            if failure.kind in ("unavailable", "timeout"):
+            failure = self._failure(error)
+            if failure.status != 404:  # a server that answers chats alone
                 raise EndpointError(f"--endpoint {self.name}: {failure} (asked for /v1/models)") from error
-            models = []
+        models = model_names(_body.get())
         if len(models) != 1:
             told = f"serves {len(models):,} models ({', '.join(models[:3])}, …)" if models else "names no model"
             raise InputError(f"--endpoint {self.name}: {told} at /v1/models; give the one to ask for as --model")
         return models[0]
 
-    async def _generate(self, request: Request) -> Completion:
+    async def _generate(self, request: Request) -> None:
         # `POST /` answers a list and may echo the prompt, so the path is always named.
-        answer = await self._inference.text_generation(
+        await self._inference.text_generation(
             request.prompt, model=f"{self.url}/generate", details=True, return_full_text=False, **request.parameters
         )
-        if not isinstance(answer.generated_text, str):
-            raise TypeError("no generated_text")
-        details = answer.details
-        if details is None:
-            return Completion(answer.generated_text)
-        return Completion(answer.generated_text, details.finish_reason, details.generated_tokens, details.seed)
 
-    async def _chat(self, request: Request) -> Completion:
-        answer = await self._inference.chat_completion(request.prompt, model=self.model, **request.parameters)
-        choice = answer.choices[0]
-        tokens = answer.usage.completion_tokens if answer.usage else None
-        return Completion(choice.message.content, choice.finish_reason, tokens, request.parameters.get("seed"))
+    async def _chat(self, request: Request) -> None:
+        await self._inference.chat_completion(request.prompt, model=self.model, **request.parameters)
+
+    def _failure(self, error: Exception) -> RequestError:
+        """`error` as the project's own, without the key for the endpoint, and with the proxy that may be the cause."""
+        failure = _request_error(error)
+        reason = str(failure) if self._token == NO_TOKEN else str(failure).replace(self._token, "***")
+        if self._proxy and (failure.status in (403, 407) or failure.kind in ("unavailable", "timeout")):
+            reason = f"{reason}; requests go through {self._proxy}"
+        if reason == str(failure):
+            return failure
+        return RequestError(reason, failure.kind, failure.status, failure.wait)
+
+
+def base_url(url: str) -> str:
+    """`url` without white space around it and without a path of the API behind it."""
+    url = url.strip()
+    return re.sub(rf"{PATHS.pattern}$", "", url)
+
+
+def is_base_url(url: str) -> bool:
+    """Whether `url` can be an endpoint's."""
+    try:
+        address = urlsplit(url.strip())
+        reachable = bool(address.hostname) and address.port != 0  # a port that is no number raises
+    except ValueError:
+        return False
+    spaces = any(character.isspace() for character in url.strip())
+    return address.scheme in ("http", "https") and reachable and not (address.query or address.fragment or spaces)
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for `url`, as messages call it; None where there is none."""
+    address = urlsplit(url)
+    for name in (address.scheme, "all"):
+        proxy = getproxies().get(name)
+        if proxy and not proxy_bypass(address.hostname or ""):
+            return f"the proxy {without_password(proxy)} of the environment variable {name.upper()}_PROXY"
+    return None
 
 
 def without_password(url: str) -> str:
@@ -258,32 +298,6 @@ def _request_error(error: Exception) -> RequestError:
         return RequestError("timed out", "timeout")
     if isinstance(error, httpx.TransportError):
         return RequestError(f"no connection ({one_line(error, 100)})", "unavailable")
-    if isinstance(error, (ValueError, KeyError, TypeError, AttributeError, IndexError, httpx.DecodingError)):
+    if isinstance(error, MALFORMED):
         return RequestError("the answer is not what this wire gives", "transient")  # cut or malformed JSON
     return RequestError(f"{type(error).__name__} {one_line(error, 160)}", "denied")
-
-
-async def _raise_for_status(response: Any) -> None:
-    """Raise the `RequestError` of a response that is no answer.
-
-    A hook of the HTTP client: the library's own errors lose the response in some calls, let redirects pass, and fail
-    on bodies that they do not know.
-    """
-    status = response.status_code
-    if status >= 300:
-        await response.aread()
-        other = "refused" if status in REFUSALS_OF_TEXTS else "transient" if status >= 500 else "denied"
-        reason = f"{status} {one_line(_payload_error(response), 160)}"
-        raise RequestError(reason, FAILURES.get(status, other), status)
-
-
-def _payload_error(response: Any) -> str:
-    """The reason in an error's body: TGI's text, vLLM's object, or the `detail` of FastAPI, a text or a list."""
-    try:
-        body = response.json()
-        reason = body.get("error") or body.get("detail") or body["message"]
-        if isinstance(reason, list):
-            return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in reason)
-        return str(reason.get("message") or reason) if isinstance(reason, dict) else str(reason)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return response.reason_phrase or "no reason given"

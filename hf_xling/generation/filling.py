@@ -89,6 +89,7 @@ class Filling:
         self.spent = Spent()
         self._window: Window | None = None
         self._progress: tqdm | None = None
+        self._answered: Request | None = None
 
     async def run(self, missing: Missing) -> None:
         """Ask for all that is missing. Before a long run one row is checked, with its prompt and answer shown.
@@ -97,7 +98,7 @@ class Filling:
             EndpointError: the check failed, or the endpoints are out or deny everything.
             Stopped: a signal came; the answers in flight were waited for, and kept.
         """
-        started = time.monotonic()
+        started, self._answered = time.monotonic(), missing.answered
         if len(missing) * self.ranks.world >= LONG_RUN and self.ranks.is_first:
             await self._check(missing)
         self.ranks.wait_for_all()  # none of the others asks for anything before the check
@@ -105,7 +106,11 @@ class Filling:
         name = f"{config.task} to {config.profile.code}" + (f", rank {self.ranks.rank}" if self.ranks.world > 1 else "")
         with tqdm(desc=name, total=missing.share, initial=missing.share - len(missing), unit="text") as self._progress:
             self._progress.update(before)
-            await self._send(missing.requests())
+            shown = asyncio.create_task(self._show_state(self._progress))
+            try:
+                await self._send(missing.requests())
+            finally:
+                shown.cancel()
         self.spent.seconds = time.monotonic() - started
 
     async def _check(self, missing: Missing) -> None:
@@ -123,12 +128,21 @@ class Filling:
         raise EndpointError(f"--endpoint {urls}: the check of one row failed: {'; '.join(dict.fromkeys(errors))}")
 
     async def _send(self, requests: Iterator[Request]) -> None:
-        window = self._window = Window(requests, self.pool, self._record, self.asker.config.template.stop)
+        stop, answered = self.asker.config.template.stop, self._answered
+        window = self._window = Window(requests, self.pool, self._record, stop, answered=answered)
         try:
             with _drained_by_signals(window):
                 await window.run()
         finally:
             self.spent.requests += window.sent
+
+    async def _show_state(self, progress: tqdm) -> None:
+        """Say each second how many requests are in flight and were sent, or what the run waits for."""
+        while True:
+            await asyncio.sleep(1)
+            sent, in_flight = self.spent.requests + self._window.sent, self._window.in_flight
+            counts = f"{in_flight}/{self.pool.limit} in flight, {sent:,} sent"
+            progress.set_postfix_str(self.pool.waits_for or counts)
 
     def _record(self, request: Request, completion: Completion) -> Request | None:
         self.ledger.add(request.key, completion)
@@ -137,11 +151,6 @@ class Filling:
         follow_up = self.asker.follow_up(request, completion)
         if follow_up is None and self._progress is not None:
             self._progress.update()
-            if self.spent.completions % 64 == 0:
-                in_flight = f"{self._window.in_flight}/{self.pool.limit}"
-                self._progress.set_postfix(
-                    in_flight=in_flight, sent=self.spent.requests + self._window.sent, refresh=False
-                )
         return follow_up
 
 

@@ -174,7 +174,11 @@ class Judge:
             ("refusal", refusal),
             ("prompt_echo", echo > config.max_prompt_echo),
             ("repetition", looped > config.max_repetition),
-            ("truncated", completion.finish_reason == "length"),
+            ("truncated", completion.is_cut),
+            (
+                f"unfinished: {completion.finish_reason or 'no finish reason'}",
+                not (completion.is_cut or completion.is_whole),
+            ),
             ("preamble", hollow),
             ("copy", likeness is not None and likeness > config.max_copy),
             ("wrong_script", script_share < config.min_script_share),

@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal, Self
 from filelock import FileLock, Timeout
 
 from hf_xling.errors import InputError, XlingError
-from hf_xling.generation.records import Completion
+from hf_xling.generation.records import CUT_ENDINGS, Completion
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ _KEY = slice(18, 82)  # of a line: 8 digits of checksum, a space, `{"key": "`, t
 _OFFSET_BITS = 48
 _STATES: tuple[Literal["answered", "cut", "failed"], ...] = ("answered", "cut", "failed")
 _FAILED = 2
+_ENDING, _CUT_ENDINGS = b', "finish_reason": "', frozenset(word.encode() for word in CUT_ENDINGS)
 
 
 class Ledger:
@@ -99,9 +100,7 @@ class Ledger:
         place >>= 2
         stream = self._streams[place >> _OFFSET_BITS]
         stream.seek(place & (1 << _OFFSET_BITS) - 1)
-        entry = json.loads(stream.readline()[9:])
-        del entry["key"]
-        return Completion(**{"text": None, **entry})
+        return Completion.from_dict(json.loads(stream.readline()[9:]))
 
     def state(self, key: str) -> Literal["answered", "cut", "failed"] | None:
         """What is under `key`: an answer, one that was cut at its token limit, a failure, or nothing."""
@@ -208,4 +207,5 @@ def _state(content: bytes) -> int:
     """The number in `_STATES` of an entry. Within a text quotes are escaped, so these stand only where fields stand."""
     if b', "error": "' in content:
         return _FAILED
-    return int(b', "finish_reason": "length"' in content)
+    start = content.find(_ENDING) + len(_ENDING)
+    return int(start >= len(_ENDING) and content[start : content.find(b'"', start)].lower() in _CUT_ENDINGS)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from tenacity import RetryCallState, wait_random_exponential
 
 from hf_xling.errors import EndpointError
-from hf_xling.generation.endpoint import EndpointClient, EndpointInfo, RequestError
+from hf_xling.generation.endpoint import EndpointClient, EndpointInfo
+from hf_xling.generation.protocol import RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +73,21 @@ class Endpoint:
         outstanding: requests that it has now.
         is_open: whether its circuit breaker is open: it is given nothing until it is healthy.
         answers: whether the last of its requests was answered.
+        told: why it is given nothing until `free_at`, a time of the event loop, by which it asked not to be asked.
     """
 
     def __init__(self, client: EndpointClient, info: EndpointInfo, most: int):
         self.client, self.info, self.limit = client, info, Limit(most)
         self.outstanding = self.failures = 0
         self.probes = 0  # of its health since it last answered
-        self.is_open = self.answers = False
+        self.is_open = self.answers = self.was_out = False
+        self.free_at, self.told = 0.0, ""
         client.on_times = self.limit.waited
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may be given requests now."""
+        return not self.is_open and (not self.free_at or self.free_at <= asyncio.get_running_loop().time())
 
 
 class Pool:
@@ -93,10 +101,14 @@ class Pool:
         is_mixed: whether the endpoints serve different models.
     """
 
+    _on_free: Callable[[], None]
+    _on_failure: Callable[[Exception], None]
+
     def __init__(self, endpoints: Sequence[Endpoint], longest_outage: float = 600.0):
         self.endpoints, self.longest_outage = endpoints, longest_outage
         self.is_mixed = len({(endpoint.info.model_id, endpoint.info.model_sha) for endpoint in endpoints}) > 1
         self._probes: set[asyncio.Task] = set()
+        self._timers: dict[Endpoint, asyncio.TimerHandle] = {}
 
     def start(self, on_free: Callable[[], None], on_failure: Callable[[Exception], None]) -> None:
         """Begin a run, with whatever the one before left forgotten, but for the limits.
@@ -109,12 +121,22 @@ class Pool:
         for endpoint in self.endpoints:
             endpoint.outstanding = endpoint.failures = endpoint.probes = 0
             endpoint.is_open = endpoint.answers = False
+            endpoint.free_at, endpoint.told = 0.0, ""
         self._alive = asyncio.get_running_loop().time()  # when one of the endpoints was last known to be up
 
     @property
     def limit(self) -> int:
         """How many requests the endpoints take at a time, all together, now."""
-        return sum(int(endpoint.limit) for endpoint in self.endpoints if not endpoint.is_open)
+        return sum(int(endpoint.limit) for endpoint in self.endpoints if endpoint.is_free)
+
+    @property
+    def waits_for(self) -> str | None:
+        """Why nothing is sent now, with the seconds left where an endpoint said how many; None if all is well."""
+        if self.limit:
+            return None
+        endpoint = min(self.endpoints, key=lambda endpoint: (endpoint.is_open, endpoint.free_at))
+        left = endpoint.free_at - asyncio.get_running_loop().time()
+        return f"waiting {left:.0f} s: {endpoint.told}" if left > 0 else f"waiting: {endpoint.told}"
 
     def take(self, rather_not: Endpoint | None = None) -> Endpoint | None:
         """The endpoint for the next request, which then is outstanding there; None if all are full or out.
@@ -124,7 +146,7 @@ class Pool:
         best, least = None, 2.0
         for endpoint in self.endpoints:
             load = endpoint.outstanding / int(endpoint.limit)
-            if load >= 1 or endpoint.is_open:
+            if load >= 1 or not endpoint.is_free:
                 continue
             load += endpoint is rather_not
             if load < least:
@@ -141,21 +163,45 @@ class Pool:
             endpoint.limit.answered()
         elif failure.kind == "overloaded":
             endpoint.limit.overloaded(epoch)
+        if failure is not None and failure.wait:
+            self._pause(endpoint, failure)
         if failure is not None and (
             failure.kind in ("unavailable", "timeout") or self._is_odd_one_out(endpoint, failure)
         ):
             endpoint.failures += 1
             if endpoint.failures >= FAILURES_TO_OPEN and not endpoint.is_open:
-                endpoint.is_open = True
-                logger.warning(
-                    "%s: %s, %d times in a row; waiting for it", endpoint.client.name, failure, FAILURES_TO_OPEN
-                )
+                endpoint.is_open, endpoint.told = True, str(failure)
+                if not endpoint.was_out:  # a line an endpoint: later outages are on the progress line
+                    endpoint.was_out = True
+                    logger.warning(
+                        "%s: %s, %d times in a row; waiting for it", endpoint.client.name, failure, FAILURES_TO_OPEN
+                    )
                 probe = asyncio.get_running_loop().create_task(self._wait_until_healthy(endpoint, failure))
                 self._probes.add(probe)
                 probe.add_done_callback(self._probes.discard)
         else:
             endpoint.failures = endpoint.probes = 0
             self._alive = asyncio.get_running_loop().time()
+
+    def _pause(self, endpoint: Endpoint, failure: RequestError) -> None:
+        """Give `endpoint` nothing for as long as it says in `failure`."""
+        loop = asyncio.get_running_loop()
+        free_at = loop.time() + failure.wait
+        if free_at <= endpoint.free_at:
+            return
+        endpoint.free_at, endpoint.told = free_at, str(failure)
+        first = min(other.free_at for other in self.endpoints)
+        if first - loop.time() > self.longest_outage:
+            self._on_failure(
+                EndpointError(
+                    f"--endpoint {endpoint.client.name}: asks to wait {failure.wait:,.0f} seconds ({failure}); all "
+                    "answers so far are kept: give the same command again later, or a larger --longest_outage"
+                )
+            )
+            return
+        if endpoint in self._timers:
+            self._timers[endpoint].cancel()
+        self._timers[endpoint] = loop.call_at(free_at, self._on_free)
 
     def _is_odd_one_out(self, endpoint: Endpoint, failure: RequestError) -> bool:
         """Whether `failure` tells of `endpoint`, not of the text: another one is answering.
@@ -168,13 +214,14 @@ class Pool:
 
     async def close(self) -> None:
         """Stop waiting for endpoints."""
-        for probe in self._probes:
-            probe.cancel()
+        for waiting in (*self._probes, *self._timers.values()):
+            waiting.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
 
     async def _wait_until_healthy(self, endpoint: Endpoint, failure: RequestError) -> None:
         state = RetryCallState(None, None, (), {})
         wait = wait_random_exponential(multiplier=0.25, min=0.05, max=LONGEST_PROBE_WAIT)
+        await asyncio.sleep(endpoint.free_at - asyncio.get_running_loop().time())
         while (out := self._outage()) <= self.longest_outage:
             if endpoint.probes:  # with one that is healthy and answers nothing, too, patience grows
                 state.attempt_number = endpoint.probes

@@ -4,8 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from hf_xling.errors import one_line
+
+# The words, in lower case, by which servers say how an answer ended. Any other word, or none, is not a whole answer.
+# fmt: off
+WHOLE_ENDINGS = frozenset([
+    "stop", "eos", "eos_token", "stop_sequence", "stop_token", "stop_str", "end_turn", "end_of_turn", "endoftext",
+    "end", "complete", "completed", "finish", "finished", "done",
+])
+CUT_ENDINGS = frozenset([
+    "length", "limit", "token_limit", "max_length", "max_tokens", "max_new_tokens", "max_output_tokens",
+    "max_completion_tokens", "model_length", "model_context_window_exceeded",
+])
+# The server's own fault: the same request may end well the next time.
+BROKEN_ENDINGS = frozenset([
+    "abort", "aborted", "cancel", "cancelled", "canceled", "error", "engine_error", "server_error", "network_error",
+    "failed", "timeout", "insufficient_system_resource",
+])
+# fmt: on
+MOST_TOKENS, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # what a Parquet column of rows holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +62,8 @@ class Completion:
 
     Attributes:
         text: the generated text without stop strings and outer white space; None after a failure.
-        finish_reason: `eos_token`, `stop_sequence` or `length` (cut); chat's `stop` is kept as it is.
-        generated_tokens, seed: as the endpoint reports them.
+        finish_reason: the endpoint's own word for how the answer ended; None where it gives none.
+        generated_tokens, seed: as the endpoint reports them; None where it does not, or not as a number that fits.
         error: why there is no text; None after a success.
         model_id, model_sha: what answered, where the endpoints of a run serve different models; else None.
     """
@@ -55,9 +76,57 @@ class Completion:
     model_id: str | None = None
     model_sha: str | None = None
 
+    @classmethod
+    def of(cls, text: str | None, finish_reason: Any, generated_tokens: Any, seed: Any, **names: str | None) -> Self:
+        """A completion of what a server has put into these fields, whatever the types of all but `text` are."""
+        tokens, seed = whole_number(generated_tokens, MOST_TOKENS), whole_number(seed, LARGEST_SEED)
+        return cls(text, _ending(finish_reason), tokens, seed, **names)
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Self:
+        """The completion of a ledger's entry. An older version let values of other types in: they are read by `of`."""
+        names = {name: entry.get(name) for name in ("error", "model_id", "model_sha")}
+        fields = (entry.get(name) for name in ("text", "finish_reason", "generated_tokens", "seed"))
+        completion, ending = cls.of(*fields, **names), entry.get("finish_reason")
+        return replace(completion, finish_reason=ending) if isinstance(ending, str) else completion
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the endpoint says that the answer came to its own end."""
+        return (self.finish_reason or "").lower() in WHOLE_ENDINGS
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the endpoint says that the answer was cut at its limit of tokens."""
+        return (self.finish_reason or "").lower() in CUT_ENDINGS
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a fault of the server ended the answer."""
+        return (self.finish_reason or "").lower() in BROKEN_ENDINGS
+
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set, as JSON takes them."""
         return {name: value for name in _COMPLETION_FIELDS if (value := getattr(self, name)) is not None}
 
 
 _COMPLETION_FIELDS = tuple(field.name for field in fields(Completion))
+
+
+def whole_number(value: Any, most: int) -> int | None:
+    """`value`, a number or a string of digits, as an integer from 0 to `most`; None for anything else."""
+    if isinstance(value, str):
+        digits = value.strip()
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= most else None
+
+
+def _ending(value: Any) -> str | None:
+    """A finish reason as one short word or line. Some servers wrap theirs in an object, as in `{"type": "stop"}`."""
+    if isinstance(value, Mapping):
+        value = next((word for name in ("type", "reason") if isinstance(word := value.get(name), str)), value)
+    if value is None or value == "":
+        return value
+    return one_line(value if isinstance(value, str) else json.dumps(value), 60)

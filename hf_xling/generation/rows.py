@@ -90,10 +90,14 @@ def tally(asker: Asker, ledger: Ledger, texts: Sequence[str]) -> Tally:
 
 @dataclass(frozen=True)
 class Written:
-    """How many rows were accepted, and how many were rejected for which reason."""
+    """How many rows were accepted, and how many were rejected for which reason, with the first example of each.
+
+    An example is the reason in full, such as the endpoint's own words.
+    """
 
     accepted: int
     reasons: Counter[str]
+    examples: dict[str, str]
 
 
 def write_rows(
@@ -111,6 +115,7 @@ def write_rows(
     for left in [*folder.glob(".accepted.*"), *folder.glob(".rejected.*")]:
         shutil.rmtree(left)  # by a process that was killed here
     config, reasons, duplicates = asker.config, Counter[str](), Duplicates()
+    examples: dict[str, str] = {}
     with runs.written_aside(folder / "accepted") as one, runs.written_aside(folder / "rejected") as other:
         accepted, rejected = _Parts(one, ROW_SCHEMA), _Parts(other, REJECTED_SCHEMA)
         for source, sample, request, completion, verdict in _judged(asker, filters, ledger, sources, similarity):
@@ -136,13 +141,15 @@ def write_rows(
                 **verdict.scores,
             }
             if failed:
-                reasons[failed[0].split(":")[0]] += 1
+                kind = failed[0].split(":")[0]
+                reasons[kind] += 1
+                examples.setdefault(kind, failed[0])
                 rejected.add({**row, "reason": failed[0], "failed": list(failed)})
             else:
                 accepted.add(row)
         accepted.close()
         rejected.close()
-    return Written(accepted.rows, reasons)
+    return Written(accepted.rows, reasons, examples)
 
 
 def _judged(

@@ -42,6 +42,8 @@ from hf_xling.recipes import RecipeParser
 COMMAND = "hf-xling generate"
 # The share of texts that the endpoint may leave unanswered in a finished run.
 MOST_UNANSWERED = 0.01
+# The share of rejected rows above which the last line of a run is a warning.
+MOST_REJECTED = 0.5
 
 
 def generate(config: GenerateConfig, filters: FilterConfig | None = None) -> dict[str, Any]:
@@ -55,7 +57,8 @@ def generate(config: GenerateConfig, filters: FilterConfig | None = None) -> dic
         InputError: the input cannot be used, or the output folder holds another run.
         EndpointError: the endpoint cannot be used, and no rows have been written; or it left more than
             `MOST_UNANSWERED` of the texts without an answer, and the rows are those of an unfinished run.
-        XlingError: the disk takes no more; all answers before that are kept.
+        XlingError: the disk takes no more; all answers before that are kept. Or no row at all was accepted: the rows
+            are those of an unfinished run, too.
         KeyboardInterrupt: SIGINT or SIGTERM came; all finished answers are kept.
     """
     if config.dry_run:
@@ -88,6 +91,11 @@ def generate(config: GenerateConfig, filters: FilterConfig | None = None) -> dic
             ) from error
     if failure is not None:
         raise failure
+    if not written.accepted:
+        raise XlingError(
+            f"{folder}: none of {len(sources) * config.samples:,} rows is accepted ({_commonest(manifest)}); "
+            f"{folder / 'rejected'} holds them, with their reasons; the answers are kept"
+        )
     runs.finish(folder, **_facts(config, filters))
     return manifest
 
@@ -227,6 +235,8 @@ def _manifest(
         "rejected": rejected,
         "acceptance_rate": round(written.accepted / max(1, written.accepted + rejected), 4),
         "reasons": dict(written.reasons.most_common()),
+        # The reason in full of the first row of each, where it says more: the endpoint's own words, say.
+        "examples": {reason: example for reason, example in written.examples.items() if example != reason},
         "generated_tokens": counts.tokens,
         # Of the last run of the command alone: what it found in the ledger cost it nothing.
         "last_run": {
@@ -255,11 +265,24 @@ def main(argv: Sequence[str]) -> str:
         return ""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in manifest["reasons"].items())
     rejected = f"{manifest['rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
-    return (
+    closing = (
         f"{manifest['rows']:,} rows ({manifest['distinct_texts']:,} distinct texts): "
         f"{manifest['accepted']:,} accepted, {rejected}\n"
         f"accepted rows: {Path(config.output_dir) / 'accepted'}"
     )
+    share = manifest["rejected"] / (manifest["accepted"] + manifest["rejected"])
+    if share <= MOST_REJECTED:
+        return closing
+    return (
+        f"{closing}\nWARNING: {share:.0%} of the rows are rejected, more than {MOST_REJECTED:.0%}; most often because "
+        f"of {_commonest(manifest)}: read {Path(config.output_dir) / 'rejected'} before you use the others"
+    )
+
+
+def _commonest(manifest: dict[str, Any]) -> str:
+    """The most common reason of rejected rows, with its first example where that says more."""
+    reason = next(iter(manifest["reasons"]), "no_source_text")
+    return manifest["examples"].get(reason, reason)
 
 
 if __name__ == "__main__":

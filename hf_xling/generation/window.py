@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,17 +11,27 @@ from dataclasses import dataclass, field, replace
 from tenacity import RetryCallState, wait_random_exponential
 
 from hf_xling.errors import EndpointError
-from hf_xling.generation.endpoint import RequestError
 from hf_xling.generation.pool import Endpoint, Pool
+from hf_xling.generation.protocol import RequestError
 from hf_xling.generation.records import Completion, Request
 
 # How often a request is sent before its failure is final, by the kind of the failure; an `empty` answer then stands.
 # Being overloaded is no fault of a request, and the window shrinks, so this may take long.
-MOST_TRIES = {"overloaded": 20, "unavailable": 8, "transient": 6, "timeout": 3, "generation": 3, "empty": 3}
+MOST_TRIES = {
+    "overloaded": 20,
+    "unavailable": 8,
+    "transient": 6,
+    "timeout": 3,
+    "generation": 3,
+    "empty": 3,
+    "broken": 3,
+}
 # A denial is final, unless another endpoint may see it otherwise.
 MOST_TRIES_OF_SEVERAL = {**MOST_TRIES, "denied": 3}
-# So many denials in a row (a wrong token, a model that is not there) end the run: the next million will fare no better.
-MOST_DENIALS = 20
+# So many failures in a row for the same reason (a wrong token, a used-up credit, a missing chat template) end the run,
+# unless an answered request shows that they are about these texts: the next million will fare no better.
+MOST_FAILURES_ALIKE = 20
+_VARYING = re.compile(r"\S*\d\S*")  # of a reason: counts, identifiers, times
 LONGEST_WAIT = 30.0  # seconds before a request is sent again
 
 
@@ -47,6 +58,7 @@ class Window:
         record: called with each request and its final completion. It may return another request, to be sent next.
         stop: strings at which an answer ends.
         longest_wait: seconds before a request is sent again, at most.
+        answered: a request that an earlier run had answered, if there is one.
 
     Attributes:
         sent: how many requests have been sent, those that were sent again included.
@@ -59,6 +71,7 @@ class Window:
         record: Callable[[Request, Completion], Request | None],
         stop: tuple[str, ...] = (),
         longest_wait: float = LONGEST_WAIT,
+        answered: Request | None = None,
     ):
         self._requests, self._pool, self._record, self._stop = requests, pool, record, stop
         self._wait = wait_random_exponential(multiplier=0.5, max=longest_wait)
@@ -67,7 +80,7 @@ class Window:
         self._waiting: dict[_Job, asyncio.TimerHandle] = {}  # what backs off
         self._in_flight: set[asyncio.Task] = set()
         self._exhausted = self._stopping = False
-        self._denials = 0
+        self._answered, self._failure, self._alike = answered, "", 0
         self.sent = 0
 
     @property
@@ -79,7 +92,7 @@ class Window:
         """Send all requests.
 
         Raises:
-            EndpointError: no endpoint came back, or all requests are denied.
+            EndpointError: no endpoint came back, or all requests fail for the same reason.
             Stopped: `drain` or `drop` was called.
             Exception: what `record` or the iterator of requests raised. Requests in flight are dropped.
         """
@@ -142,24 +155,47 @@ class Window:
         except RequestError as error:
             failure, completion = error, Completion(None, error=str(error))
         self._pool.give_back(endpoint, epoch, failure)
-        kind = failure.kind if failure is not None else None if completion.text else "empty"
+        kind = failure.kind if failure is not None else _fault_of(completion)
         if kind is not None:
             job.tries[kind] += 1
             job.failed_at = endpoint
             most = MOST_TRIES if len(self._pool.endpoints) == 1 else MOST_TRIES_OF_SEVERAL
-            if job.tries[kind] < most.get(kind, 1):
+            # Who is told how long to wait, and waits, is as patient as with an overload.
+            if job.tries[kind] < most.get("overloaded" if failure is not None and failure.wait else kind, 1):
                 if not self._stopping:
                     self._send_later(job, job.tries.total())
                 return
+            if kind == "broken" and failure is None:
+                completion = Completion(None, error=f"the answer ended by `{completion.finish_reason}`")
         if self._pool.is_mixed:
             completion = replace(completion, model_id=endpoint.info.model_id, model_sha=endpoint.info.model_sha)
         follow_up = self._record(job.request, completion)
         if follow_up is not None and not self._stopping:
             self._next.append(_Job(follow_up))
-        self._denials = self._denials + 1 if kind == "denied" else 0
-        if self._denials >= MOST_DENIALS:
-            denied = f"{MOST_DENIALS} requests in a row are denied, the last with `{failure}`"
-            raise EndpointError(f"--endpoint {endpoint.client.name}: {denied}")
+        if completion.error is None:
+            self._alike, self._answered = 0, job.request if completion.text else self._answered
+        else:
+            await self._check_failures(completion.error, endpoint)
+
+    async def _check_failures(self, error: str, endpoint: Endpoint) -> None:
+        """Raise an `EndpointError` after too many failures in a row for the same reason, unless it is one of texts."""
+        reason = _VARYING.sub("#", error)
+        self._failure, self._alike = reason, self._alike + 1 if reason == self._failure else 1
+        if self._alike < MOST_FAILURES_ALIKE:
+            return
+        self._alike = 0
+        if self._answered is not None:
+            self.sent += 1
+            try:
+                await endpoint.client.complete(self._answered, self._stop)
+                return
+            except RequestError as failure:
+                if _VARYING.sub("#", str(failure)) != reason:
+                    return  # which tells nothing of this one
+        raise EndpointError(
+            f"--endpoint {endpoint.client.name}: {MOST_FAILURES_ALIKE} requests in a row failed for the same reason: "
+            f"`{error}`; all answers so far are kept, and the same command asks for the others"
+        )
 
     def _send_later(self, job: _Job, tries: int) -> None:
         state = RetryCallState(None, None, (), {})
@@ -185,3 +221,10 @@ class Window:
         for timer in self._waiting.values():
             timer.cancel()
         self._waiting.clear()
+
+
+def _fault_of(completion: Completion) -> str | None:
+    """What is wrong with an answer so that the same request is sent again; a larger budget is for one that was cut."""
+    if completion.is_broken:
+        return "broken"
+    return None if completion.text or completion.is_cut else "empty"

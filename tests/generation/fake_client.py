@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from virtual_time import run
 
-from hf_xling.generation.endpoint import EndpointInfo, RequestError
+from hf_xling.generation.endpoint import EndpointInfo
 from hf_xling.generation.pool import Endpoint, Pool
+from hf_xling.generation.protocol import RequestError
 from hf_xling.generation.records import Completion, Request
 from hf_xling.generation.window import Window
 

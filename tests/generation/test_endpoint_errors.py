@@ -3,7 +3,7 @@ import json
 import pytest
 from wires import GENERATE, Wire, chatted, complete, generated, httpx, with_client
 
-from hf_xling.generation.endpoint import RequestError
+from hf_xling.generation.protocol import RequestError
 
 BOTH = pytest.mark.parametrize("wire", ["generate", "chat"])
 TOO_LONG = "`inputs` must have less than 9 tokens"

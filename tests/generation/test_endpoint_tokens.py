@@ -6,7 +6,7 @@ import pytest
 from wires import REQUESTS, URL, Wire, httpx, models, with_client
 
 from hf_xling.errors import EndpointError
-from hf_xling.generation.endpoint import RequestError
+from hf_xling.generation.protocol import RequestError
 
 HF = "https://x1.eu-west-1.aws.endpoints.huggingface.cloud"
 SAVED = "hf_VerySecretToken"

@@ -28,9 +28,10 @@ RAMBLING = (
     "what brought these crowds here, and who might have told them about such a strange event."
 )
 NAMES = [score.name for score in SCORES]
+UNFINISHED = "unfinished: no finish reason"
 REASONS = (
-    *("refusal", "prompt_echo", "repetition", "truncated", "preamble", "copy", "wrong_script", "length", "numerals"),
-    "similarity",
+    *("refusal", "prompt_echo", "repetition", "truncated", UNFINISHED, "preamble", "copy", "wrong_script", "length"),
+    *("numerals", "similarity"),
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -46,7 +47,7 @@ def failed(text, source=SOURCE, finish="eos_token", similarity=None, **fields):
 
 
 @pytest.mark.parametrize("language", GOOD)
-@pytest.mark.parametrize("finish", ["eos_token", "stop_sequence", "stop", None])
+@pytest.mark.parametrize("finish", ["eos_token", "stop_sequence", "stop", "STOP", "end_turn"])
 def test_a_good_answer_is_accepted(language, finish):
     assert failed(GOOD[language], language=language, finish=finish) == ()
 
@@ -123,9 +124,9 @@ def test_short_and_odd_sources_are_judged_by_what_they_are(source, text, languag
 
 def test_a_length_is_measured_by_the_languages():
     factor = LANGUAGES["ta"].length_factor
-    scores = judge("translate", "ta")("a" * 50, Completion("நா" * 50)).scores
+    scores = judge("translate", "ta")("a" * 50, Completion("நா" * 50, "stop")).scores
     assert scores["length_ratio"] == pytest.approx(100 / (50 * factor))
-    back = judge("translate", "en", "ta")("நா" * 50, Completion("a" * 50)).scores
+    back = judge("translate", "en", "ta")("நா" * 50, Completion("a" * 50, "stop")).scores
     assert back["length_ratio"] == pytest.approx(50 * factor / 100)
 
 
@@ -133,7 +134,7 @@ def test_a_failed_request_has_its_error_and_no_scores():
     verdict = judge()(SOURCE, Completion(None, error="429 overloaded"))
     assert verdict.failed == ("endpoint: 429 overloaded",) and verdict.reason == "endpoint: 429 overloaded"
     assert verdict.text is None and dict(verdict.scores) == dict.fromkeys(NAMES)
-    assert judge()(SOURCE, Completion(GOOD["en"])).reason is None
+    assert judge()(SOURCE, Completion(GOOD["en"], "stop")).reason is None
 
 
 def test_thresholds_are_the_config_s():
@@ -182,6 +183,7 @@ def test_a_verdict_names_what_its_scores_fail(source, text, finish, error, langu
         "prompt_echo": scores["prompt_echo"] > config.max_prompt_echo,
         "repetition": scores["repetition"] > config.max_repetition,
         "truncated": finish == "length",
+        UNFINISHED: finish is None,
         "copy": (scores["copy"] or 0) > config.max_copy,
         "wrong_script": scores["script_share"] < config.min_script_share,
         "numerals": scores["numerals_kept"] is not None and scores["numerals_kept"] < config.min_numerals_kept,

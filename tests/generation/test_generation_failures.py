@@ -1,7 +1,8 @@
 import pytest
-from generation_runs import DEAD, config, other_words
+from generation_runs import DEAD, arguments, config, other_words, rows
 from loopback import LoopbackTGI
 
+from hf_xling.console import run_command
 from hf_xling.errors import EndpointError, InputError
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.stage import generate
@@ -28,8 +29,50 @@ def test_an_endpoint_that_refuses_all_is_no_run(world, tmp_path, status):
 
 
 def test_texts_that_are_refused_for_what_they_are_make_a_run(world):
-    manifest, _, _ = world(["one", "two"], lambda source: 422)
+    manifest, _, _ = world(["one", "two", "three"], lambda source: other_words(source) if source == "two" else 422)
     assert manifest["reasons"] == {"endpoint": 2}
+    assert manifest["examples"] == {"endpoint": "endpoint: 422 bad luck with one"}
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 413, 422, 424])
+@pytest.mark.parametrize(("good", "count"), [(0, 30), (0, 150), (40, 150)])
+def test_what_is_refused_to_all_ends_the_run_in_the_words_of_the_endpoint(world, status, good, count):
+    answered = []
+
+    def answer(source):
+        answered.append(source)
+        return other_words(source) if len(answered) <= good else status
+
+    with pytest.raises(EndpointError, match=f"--endpoint http.*{status} bad luck with"):
+        world([f"text number {number} of all" for number in range(count)], answer, max_in_flight=4)
+    if status != 424:  # those are sent again, and others go on while they wait
+        assert len(set(answered)) < good + 40
+    manifest, _, server = world([f"text number {number} of all" for number in range(count)], max_in_flight=4)
+    assert manifest["accepted"] == count and server.seen.total() == count - good
+
+
+def test_a_run_that_accepts_nothing_is_a_failure_that_names_the_filter(tmp_path, capsys):
+    (tmp_path / "input.txt").write_text("one of these\ntwo of those\n")
+    with serving(LoopbackTGI(lambda source: "ஒரு நாய் ஓடுகிறது").app()) as url:
+        argv = arguments(tmp_path, url, "out")
+        assert run_command(generate_command, argv) == 1
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert told.startswith("error: ") and "none of 2 rows is accepted (wrong_script)" in told
+        assert len(rows(tmp_path / "out", "rejected")) == 2 and rows(tmp_path / "out", "accepted") == []
+        # Other filters make rows of the same answers.
+        closing = generate_command([*argv, "--min_script_share=0", "--min_length_ratio=0.1"])
+    assert "1 accepted, 1 rejected (1 duplicate)" in closing
+
+
+@pytest.mark.parametrize(("bad", "is_loud"), [(5, False), (6, True)])
+def test_a_run_that_rejects_most_rows_says_so_last(tmp_path, bad, is_loud):
+    (tmp_path / "input.txt").write_text("".join(f"text number {number} of all\n" for number in range(10)))
+    refused = {f"text number {number} of all" for number in range(bad)}
+    server = LoopbackTGI(lambda source: 413 if source in refused else other_words(source))
+    with serving(server.app()) as url:
+        last = generate_command(arguments(tmp_path, url, "out")).splitlines()[-1]
+    said = "WARNING: 60% of the rows are rejected, more than 50%; most often because of endpoint: 413 bad luck with"
+    assert last.startswith(said if is_loud else "accepted rows: ")
 
 
 @pytest.mark.parametrize(

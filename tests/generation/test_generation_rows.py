@@ -6,6 +6,7 @@ import pytest
 from generation_runs import manifest_of, other_words, rows
 from loopback import LoopbackTGI
 
+from hf_xling.errors import XlingError
 from hf_xling.generation.filters import SCORES, FilterConfig
 from hf_xling.generation.rows import REJECTED_SCHEMA, ROW_SCHEMA
 
@@ -121,6 +122,7 @@ def test_the_manifest_tells_what_was_done(world):
         "rejected": 2,
         "acceptance_rate": 0.6,
         "reasons": None,
+        "examples": {},
         "generated_tokens": 2 * 4 + 2 * server.seen["cut"],  # of all tries
     }
     assert manifest["reasons"] == {"no_source_text": 1, "truncated": 1}
@@ -268,5 +270,6 @@ def test_prompts_of_the_users_own_and_languages_by_flags_or_file(world, tmp_path
     assert server.bodies[1] == body and manifest["language"] == "tlh"
     assert rows(other, "accepted") == [row]
     # Another alphabet by a flag: what is written in Latin letters is in the wrong one.
-    _, out, _ = world(["one"], language_script=["F8D0-F8FF"], output="u", **klingon, **fields)
-    assert rows(out, "rejected")[0]["reason"] == "wrong_script"
+    with pytest.raises(XlingError, match=r"none of 1 rows is accepted \(wrong_script\)"):
+        world(["one"], language_script=["F8D0-F8FF"], output="u", **klingon, **fields)
+    assert rows(tmp_path / "u", "rejected")[0]["reason"] == "wrong_script"

@@ -9,9 +9,11 @@ from fake_client import FakeClient, answering, failing, failure, pool_of, reques
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hf_xling.errors import EndpointError
 from hf_xling.generation.pool import Pool
+from hf_xling.generation.protocol import RequestError
 from hf_xling.generation.records import Completion, Request
-from hf_xling.generation.window import MOST_TRIES
+from hf_xling.generation.window import MOST_FAILURES_ALIKE, MOST_TRIES
 
 
 @pytest.mark.parametrize(("count", "most"), [(0, 4), (1, 8), (20, 1), (20, 4), (20, 100)])
@@ -89,6 +91,53 @@ def test_what_one_endpoint_fails_at_another_may_answer(kind, tries):
     assert recorded == (Completion(None, error="refused") if tries == 1 else Completion("x"))
 
 
+@pytest.mark.parametrize("kind", ["overloaded", "unavailable", "transient", "timeout"])
+def test_an_endpoint_that_says_how_long_to_wait_is_left_alone_for_so_long(kind):
+    async def answer(request):
+        await asyncio.sleep(0.5)
+        now = asyncio.get_running_loop().time()
+        times.append(now)
+        return "x" if now > 300 or now < 2 else RequestError("429 slow down", kind, 429, wait=50)
+
+    times = []
+    recorded = send_all(pool_of(FakeClient(answer), most=4), requests(60))
+    assert set(recorded.values()) == {Completion("x")}
+    waits = [later - earlier for earlier, later in pairwise(times) if later - earlier > 1]
+    assert len(waits) == 6 and min(waits) >= 50
+
+
+def test_a_request_goes_to_another_endpoint_while_one_wants_to_be_left_alone():
+    busy = FakeClient(lambda request: asyncio.sleep(1, RequestError("429", "overloaded", 429, wait=100)))
+    free = answering()
+    assert set(send_all(pool_of(busy, free), requests(40)).values()) == {Completion("x")}
+    assert len(busy.sent) <= 4
+
+
+def test_a_wait_that_is_longer_than_an_outage_may_last_ends_the_run():
+    client = FakeClient(lambda request: asyncio.sleep(1, RequestError("429 a day", "overloaded", 429, wait=86400)))
+    with pytest.raises(EndpointError, match=r"--endpoint http://fake: asks to wait 86,400 seconds \(429 a day\)"):
+        send_all(pool_of(client), requests(9))
+
+
+def test_what_a_run_waits_for_is_told():
+    async def look(window):
+        await asyncio.sleep(11)
+        told.append(pool.waits_for)
+        await asyncio.sleep(50)
+        told.append(pool.waits_for)
+
+    told, left = [], [RequestError("429 slow down", "overloaded", 429, wait=50)]
+    client = FakeClient(lambda request: asyncio.sleep(1, left.pop() if left else "x"))
+    pool = pool_of(client, most=1)
+    send_all(pool, requests(90), look)
+    assert told == ["waiting 40 s: 429 slow down", None]
+
+
+def test_an_empty_answer_that_was_cut_is_not_asked_for_again_as_it_was():
+    client = FakeClient(lambda request: asyncio.sleep(1, Completion("", "max_tokens")))
+    assert send_all(pool_of(client), requests(1))["0"].is_cut and client.tries == {"0": 1}
+
+
 def test_waits_grow_and_have_a_limit():
     async def answer(request):
         times.append(asyncio.get_running_loop().time())
@@ -157,7 +206,7 @@ OUTCOMES = st.lists(st.sampled_from([*MOST_TRIES, "refused", "more"]), max_size=
 
 @settings(max_examples=150)
 @given(
-    st.lists(OUTCOMES, max_size=25),
+    st.lists(OUTCOMES, max_size=MOST_FAILURES_ALIKE - 1),  # more that are refused alike would end the run
     st.lists(st.integers(1, 5), min_size=1, max_size=3),
     st.randoms(use_true_random=False),
 )

@@ -7,8 +7,9 @@ from fake_client import FakeClient, answering, failing, failure, pool_of, reques
 from virtual_time import run
 
 from hf_xling.errors import EndpointError
-from hf_xling.generation.records import Completion
-from hf_xling.generation.window import MOST_DENIALS, Stopped, Window
+from hf_xling.generation.protocol import RequestError
+from hf_xling.generation.records import Completion, Request
+from hf_xling.generation.window import MOST_FAILURES_ALIKE, Stopped, Window
 
 # Outages, denials, errors of our own
 
@@ -42,15 +43,56 @@ def test_denials_in_a_row_end_the_run():
     recorded = []
     with pytest.raises(EndpointError) as caught:
         send_all(pool_of(client), requests(100), record=lambda request, completion: recorded.append(completion.error))
-    assert str(caught.value) == "--endpoint http://fake: 20 requests in a row are denied, the last with `401`"
-    assert MOST_DENIALS == 20 <= len(recorded) < 20 + 4
+    assert str(caught.value).startswith(
+        "--endpoint http://fake: 20 requests in a row failed for the same reason: `401`; all answers so far are kept"
+    )
+    assert MOST_FAILURES_ALIKE == 20 <= len(recorded) < 20 + 4
 
 
 def test_denials_that_are_not_in_a_row_end_nothing():
     async def answer(request):
-        return failure("denied") if int(request.source) % MOST_DENIALS else "x"
+        return failure("denied") if int(request.source) % MOST_FAILURES_ALIKE else "x"
 
     assert len(send_all(pool_of(FakeClient(answer), most=1), requests(100))) == 100
+
+
+@pytest.mark.parametrize("kind", ["refused", "denied", "generation", "transient"])
+@pytest.mark.parametrize("good", [0, 50])
+def test_failures_for_the_same_reason_end_the_run_from_the_first_or_from_the_middle(kind, good):
+    """A credit that is used up, a template that is missing: whatever the status, all others would fare alike."""
+
+    async def answer(request):
+        await asyncio.sleep(1)
+        return (
+            "x" if client.tries.total() <= good else RequestError(f"402 used up, id {client.tries.total()}", kind, 402)
+        )
+
+    client, recorded = FakeClient(answer), []
+    with pytest.raises(EndpointError, match="20 requests in a row failed for the same reason: `402 used up, id "):
+        send_all(pool_of(client), requests(1000), record=lambda _, completion: recorded.append(completion.error))
+    assert len(recorded) <= good + MOST_FAILURES_ALIKE + 8
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["of an earlier run", "of this one"])
+def test_texts_that_fail_alike_end_nothing_where_another_is_still_answered(known):
+    """As when the few texts that were refused in the first run are all that the next run asks for."""
+
+    async def answer(request):
+        await asyncio.sleep(1)
+        return "x" if request.source in ("0", "known") else failure("refused", 413)
+
+    answered = Request("known", "prompt", {}, None, None) if known else None
+    client, recorded = FakeClient(answer), []
+    sent = requests(100)[1 if known else 0 :]
+    send_all(pool_of(client), sent, record=lambda request, _: recorded.append(request.source), answered=answered)
+    assert len(recorded) == len(sent) and client.tries["known" if known else "0"] >= 99 // MOST_FAILURES_ALIKE
+
+
+def test_failures_for_different_reasons_end_nothing():
+    async def answer(request):
+        return RequestError("abcdefgh"[int(request.source) % 8], "refused", 400)
+
+    assert len(send_all(pool_of(FakeClient(answer)), requests(200))) == 200
 
 
 @pytest.mark.parametrize("most", [1, 4])
@@ -105,14 +147,14 @@ def test_draining_waits_for_what_is_in_flight_and_sends_nothing_more():
     [
         (3, ("overloaded", 0.1), ("overloaded", 0.1), False),  # all back off
         (1, ("overloaded", 0.1), ("refused", 60), False),  # the first could go again, but there is no room
-        (3, ("refused", 1), ("refused", 1), True),  # each answer is followed by another request
+        (3, (None, 1), (None, 1), True),  # each answer is followed by another request
     ],
     ids=["backs off", "has no room yet", "follows"],
 )
 def test_draining_waits_for_nothing_that_backs_off_follows_or_has_no_room_yet(most, first, others, follow):
     async def answer(request):
         kind, seconds = others if int(request.source) else first
-        return await asyncio.sleep(seconds, failure(kind))
+        return await asyncio.sleep(seconds, failure(kind) if kind else "x")
 
     async def drain(window):
         await asyncio.sleep(30.5)
