@@ -14,6 +14,7 @@ import pyarrow
 from hf_xling.errors import InputError
 from hf_xling.generation.chatter import Preambles, refuses
 from hf_xling.generation.languages import Language
+from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion
 from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition
 
@@ -85,19 +86,26 @@ class Verdict:
     """What the filters say of one answer.
 
     Attributes:
-        text: the answer as it is kept: without a preamble; None after a failure.
+        text: the answer as it is kept: without reasoning and without a preamble; None after a failure.
         scores: by the names of `SCORES`, None where there is nothing to score.
         failed: the names of all filters that the answer fails, the most telling one first; () if it is accepted.
+        reasoning: whether the model's reasoning was stripped.
     """
 
     text: str | None
     scores: Mapping[str, Any]
     failed: tuple[str, ...]
+    reasoning: bool = False
 
     @property
     def reason(self) -> str | None:
         """Why the answer is rejected; None if it is accepted."""
         return self.failed[0] if self.failed else None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there was a text to score."""
+        return self.scores["script_share"] is not None
 
 
 class Judge:
@@ -106,6 +114,8 @@ class Judge:
     | reason | score | an answer fails with |
     | --- | --- | --- |
     | `endpoint: …` | | no text: the request failed |
+    | `reasoning` | | a block of reasoning that is not closed, or nothing behind it (`marks.read_answer`) |
+    | `damaged` | | control characters, or others that no text has and its source has not either |
     | `empty` | | no letter and no digit |
     | `refusal` | `refusal` | words that decline the task, which the source does not say itself |
     | `prompt_echo` | `prompt_echo` | more of the prompt than `max_prompt_echo` (`scores.PromptEcho`) |
@@ -141,14 +151,18 @@ class Judge:
         """The verdict on `completion` as the answer to `source`; `similarity` is the cosine of the two, if known."""
         if completion.error is not None:
             return Verdict(None, _UNSCORED, (f"endpoint: {completion.error}",))
-        answer = completion.text or ""
+        said = read_answer(completion.text or "", source)
+        if said.fault is not None:
+            failed = (said.fault, "truncated") if completion.is_cut else (said.fault,)
+            return Verdict(said.text, _UNSCORED, failed, said.reasoning)
+        answer = said.text
         text, preamble = self._preambles.strip(source, answer)
         folded = fold(text)
         hollow = preamble is not None and not folded
         if hollow:
             text, preamble, folded = answer, None, fold(answer)
         if not folded:
-            return Verdict(completion.text, _UNSCORED, ("empty",))
+            return Verdict(completion.text, _UNSCORED, ("empty",), said.reasoning)
         config, summary, folded_source = self.config, self.task == "summarise", fold(source)
         expected = len(source.strip()) * self._length_factor
         likeness = copy(folded_source, folded, self.task)
@@ -186,7 +200,7 @@ class Judge:
             ("numerals", kept is not None and kept < config.min_numerals_kept),
             ("similarity", similarity is not None and not similarity >= config.min_similarity),
         )
-        return Verdict(text, scores, tuple([name for name, fails in checks if fails]))
+        return Verdict(text, scores, tuple([name for name, fails in checks if fails]), said.reasoning)
 
     def _fits(self, length: int, expected: float) -> bool:
         """Whether an answer of `length` characters will do where `expected` are usual."""

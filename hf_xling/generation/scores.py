@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from rapidfuzz.distance import Indel
 
+from hf_xling.generation.marks import CONTROL
+
 # Tasks that keep the source's words, or all of them but one: only the same text is a copy there.
 WORD_TASKS = frozenset({"synonyms", "shuffle"})
 
@@ -168,8 +170,7 @@ _ECHO_GRAM = 4
 _MIN_PART = 5
 _SENTENCE_END = re.compile(r"[.!?।:;\n]+")
 _PROMPT_MARK = re.compile(
-    r"<\|[^|\s<>]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
-    r"|#{2,} ?(?:instruction|input|response|output|system|user|assistant|human|உள்ளீடு|பதில்|அறிவுறுத்தல்)"
+    rf"{CONTROL}|#{{2,}} ?(?:instruction|input|response|output|system|user|assistant|human|உள்ளீடு|பதில்|அறிவுறுத்தல்)"
     # The header of LLaMA 3's next turn, where the server leaves out special tokens.
     r"|(?<![\w ])assistant\n\n",
     re.IGNORECASE,

@@ -237,6 +237,7 @@ def _manifest(
         "reasons": dict(written.reasons.most_common()),
         # The reason in full of the first row of each, where it says more: the endpoint's own words, say.
         "examples": {reason: example for reason, example in written.examples.items() if example != reason},
+        "reasoning": {"stripped": written.without_reasoning, "rejected": written.reasons["reasoning"]},
         "generated_tokens": counts.tokens,
         # Of the last run of the command alone: what it found in the ledger cost it nothing.
         "last_run": {
@@ -265,9 +266,11 @@ def main(argv: Sequence[str]) -> str:
         return ""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in manifest["reasons"].items())
     rejected = f"{manifest['rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
+    reasoning = manifest["reasoning"]["stripped"]
+    stripped = f"\nthe model's reasoning was stripped from {reasoning:,} answers" if reasoning else ""
     closing = (
         f"{manifest['rows']:,} rows ({manifest['distinct_texts']:,} distinct texts): "
-        f"{manifest['accepted']:,} accepted, {rejected}\n"
+        f"{manifest['accepted']:,} accepted, {rejected}{stripped}\n"
         f"accepted rows: {Path(config.output_dir) / 'accepted'}"
     )
     share = manifest["rejected"] / (manifest["accepted"] + manifest["rejected"])

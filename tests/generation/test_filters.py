@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hf_xling.errors import InputError
 from hf_xling.generation.filters import SCORES, Duplicates, FilterConfig, Judge
 from hf_xling.generation.languages import LANGUAGES
+from hf_xling.generation.marks import read_answer
 from hf_xling.generation.prompts import get_template
 from hf_xling.generation.records import Completion
 from hf_xling.generation.scores import fold
@@ -166,11 +167,13 @@ def test_a_verdict_names_what_its_scores_fail(source, text, finish, error, langu
     scores = verdict.scores
     assert list(scores) == NAMES
     pyarrow.table({name: [scores[name]] for name in NAMES}, schema=pyarrow.schema(SCORES))
-    if error or not fold(text or ""):
-        assert verdict.failed == (f"endpoint: {error}",) if error else verdict.failed == ("empty",)
+    if error or not verdict.is_scored:
+        fault = read_answer(text or "", source).fault
+        assert verdict.failed[0] == (f"endpoint: {error}" if error else fault or "empty")
         assert dict(scores) == dict.fromkeys(NAMES)
         return
     assert fold(verdict.text) and verdict.text in text
+    assert read_answer(text, source).fault is None
     for name in ("script_share", "copy", "prompt_echo", "repetition", "numerals_kept"):
         assert scores[name] is None or 0 <= scores[name] <= 1
     assert scores["length_ratio"] is None or scores["length_ratio"] > 0

@@ -123,6 +123,7 @@ def test_the_manifest_tells_what_was_done(world):
         "acceptance_rate": 0.6,
         "reasons": None,
         "examples": {},
+        "reasoning": {"stripped": 0, "rejected": 0},
         "generated_tokens": 2 * 4 + 2 * server.seen["cut"],  # of all tries
     }
     assert manifest["reasons"] == {"no_source_text": 1, "truncated": 1}
