@@ -211,7 +211,7 @@ class Judge:
 
 
 class Duplicates:
-    """The answers given so far, each with the source that gave it first.
+    """The answers given so far, each with where it came from first: a request, which several rows may share.
 
     Two 8-byte digests an answer, in a table with open addressing that is at most two thirds full: 24 to 48 bytes. Among
     a million answers the chance that any two digests coincide is 3 in 100 million.
@@ -219,15 +219,15 @@ class Duplicates:
 
     def __init__(self) -> None:
         self._count = 0
-        self._answers, self._sources = array("Q", bytes(8 * 1024)), array("Q", bytes(8 * 1024))
+        self._answers, self._origins = array("Q", bytes(8 * 1024)), array("Q", bytes(8 * 1024))
 
-    def seen(self, source: str, answer: str) -> bool:
-        """Whether `fold(answer)` was first given to another source than `source`; that source may give it again."""
-        digest, origin = _digest(fold(answer)), _digest(source)
+    def seen(self, origin: str, answer: str) -> bool:
+        """Whether `fold(answer)` came from another origin than `origin` first; that origin may give it again."""
+        digest, origin = _digest(fold(answer)), _digest(origin)
         slot = self._slot(digest)
         if self._answers[slot]:
-            return self._sources[slot] != origin
-        self._answers[slot], self._sources[slot] = digest, origin
+            return self._origins[slot] != origin
+        self._answers[slot], self._origins[slot] = digest, origin
         self._count += 1
         if 3 * self._count > 2 * len(self._answers):
             self._grow()
@@ -242,13 +242,13 @@ class Duplicates:
         return slot
 
     def _grow(self) -> None:
-        answers, sources = self._answers, self._sources
+        answers, origins = self._answers, self._origins
         size = 2 * answers.itemsize * len(answers)
-        self._answers, self._sources = array("Q", bytes(size)), array("Q", bytes(size))
-        for digest, origin in zip(answers, sources, strict=True):
+        self._answers, self._origins = array("Q", bytes(size)), array("Q", bytes(size))
+        for digest, origin in zip(answers, origins, strict=True):
             if digest:
                 slot = self._slot(digest)
-                self._answers[slot], self._sources[slot] = digest, origin
+                self._answers[slot], self._origins[slot] = digest, origin
 
 
 def _digest(text: str) -> int:

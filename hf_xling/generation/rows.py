@@ -122,7 +122,7 @@ def write_rows(
         for source, sample, request, completion, verdict in _judged(asker, filters, ledger, sources, similarity):
             failed = verdict.failed
             without_reasoning += verdict.reasoning
-            if not failed and duplicates.seen(source.text, verdict.text):
+            if not failed and duplicates.seen(request.key, verdict.text):
                 failed = ("duplicate",)
             row = {
                 "id": source.id,
