@@ -10,11 +10,15 @@ import re
 from dataclasses import dataclass
 
 _BAR = "[|｜]"  # DeepSeek writes the second one
-# What a tokenizer may read as one token, wherever it is in a text.
-CONTROL = (
-    rf"(?:<{_BAR}[^|｜<>\s]{{1,40}}{_BAR}>|<\|(?:turn|channel)>|<(?:turn|channel)\|>|<(?:start|end)_of_turn>"
-    r"|</?s>|<(?:\w{1,12}:)?(?:bos|eos|pad|unk)>|\[(?:BOS|EOS|PAD)\]|\[/?INST\]|<</?SYS>>)"
+# What a tokenizer may read as one token, wherever it is in a text: what follows a `<`, and what follows a `[`.
+_ANGLE = (
+    rf"(?:{_BAR}[^|｜<>\s]{{1,40}}{_BAR}>|\|(?:turn|channel)>|(?:turn|channel)\|>|(?:start|end)_of_turn>|/?s>"
+    r"|(?:\w{1,12}:)?(?:bos|eos|pad|unk)>|</?SYS>>)"
 )
+_SQUARE = r"(?:(?:BOS|EOS|PAD)\]|/?INST\])"
+CONTROL = rf"(?:<{_ANGLE}|\[{_SQUARE})"
+# The places where one more space makes it plain text
+SPACED_CONTROL = rf"<(?= *{_ANGLE})|\[(?= *{_SQUARE})"
 _MOST = 60  # characters of a mark
 _INVISIBLE = "\ufeff\u200b\u2060"  # of a byte order mark or an empty token, at the ends
 # Those that end a turn, and what a turn begins with that the model goes on to invent.
