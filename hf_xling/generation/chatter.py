@@ -127,9 +127,7 @@ class Preambles:
         pattern = self._sure if ":" in source[:60] else self._sure_or_label
         ends = list(_ends(pattern, text))
         if not ends:
-            first, _, others = text.partition("\n")
-            said_again = others and first.strip().casefold() == source.strip().casefold()
-            return len(text) - len(others.lstrip()) if said_again else 0
+            return _said_again(source, text)
         excess = len(ends) - sum(1 for _ in _ends(self._sure, source))
         return ends[excess - 1] if excess > 0 else 0
 
@@ -147,6 +145,16 @@ def _ends(pattern: re.Pattern[str], text: str) -> Iterator[int]:
     while match := pattern.match(text, end):
         end = match.end()
         yield end
+
+
+def _said_again(source: str, text: str) -> int:
+    """Where the lines end that `text` begins with and that are `source` again; 0 if nothing else follows them."""
+    source, end = source.strip().casefold(), 0
+    while source and (line := text.find("\n", end)) >= 0 and text[end:line].strip().casefold() == source:
+        end = line + 1
+        while text[end].isspace():  # not to the end: `text` is stripped
+            end += 1
+    return end
 
 
 _CANNOT = r"i(?:['’]m| am)? (?:(?:can(?:no|['’]?)t|can not|will not|won['’]?t)(?: be able to)?|unable to|not able to)"

@@ -23,6 +23,9 @@ LENGTH_SLACK = 20
 # What is left of a long text in a summary.
 MIN_SUMMARY = 10
 
+# Of an answer so many characters are read, and twice as many as could be accepted: the cost of a runaway is bounded.
+MIN_READ = 10_000
+
 # The columns of the scores, in order; `filters.Judge` describes them.
 SCORES = [
     pyarrow.field("script_share", pyarrow.float32()),
@@ -130,7 +133,7 @@ class Judge:
 
     The length ratio is that of the characters, over the usual ratio for the two languages. An answer may always be
     `LENGTH_SLACK` characters shorter than usual, or longer than its bound. A summary must not be longer than its source
-    and needs `MIN_SUMMARY` characters only.
+    and needs `MIN_SUMMARY` characters only. Of an answer that is far too long, only the beginning is scored.
 
     Args:
         config: the thresholds.
@@ -155,7 +158,8 @@ class Judge:
         if said.fault is not None:
             failed = (said.fault, "truncated") if completion.is_cut else (said.fault,)
             return Verdict(said.text, _UNSCORED, failed, said.reasoning)
-        answer = said.text
+        expected = len(source.strip()) * self._length_factor
+        answer, rest = self._split(said.text, expected)
         text, preamble = self._preambles.strip(source, answer)
         folded = fold(text)
         hollow = preamble is not None and not folded
@@ -164,7 +168,6 @@ class Judge:
         if not folded:
             return Verdict(completion.text, _UNSCORED, ("empty",), said.reasoning)
         config, summary, folded_source = self.config, self.task == "summarise", fold(source)
-        expected = len(source.strip()) * self._length_factor
         likeness = copy(folded_source, folded, self.task)
         echo = self._prompt_echo(source, text, folded)
         looped = repetition(text, folded)
@@ -173,6 +176,7 @@ class Judge:
         kept = None if summary else numerals_kept(source, text)
         refusal = refuses(source, text)
         script_share = self.language.script_share(text)
+        text += rest
         scores = {
             "script_share": script_share,
             "length_ratio": len(text) / expected if expected else None,
@@ -201,6 +205,11 @@ class Judge:
             ("similarity", similarity is not None and not similarity >= config.min_similarity),
         )
         return Verdict(text, scores, tuple([name for name, fails in checks if fails]), said.reasoning)
+
+    def _split(self, answer: str, expected: float) -> tuple[str, str]:
+        """`answer` in two: what is read of it, and the rest of one that is far too long whatever the rest says."""
+        read = 2 * self.config.max_length_ratio * expected + LENGTH_SLACK + MIN_READ
+        return (answer, "") if len(answer) <= read else (answer[: int(read)], answer[int(read) :])
 
     def _fits(self, length: int, expected: float) -> bool:
         """Whether an answer of `length` characters will do where `expected` are usual."""

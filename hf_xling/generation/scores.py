@@ -13,6 +13,8 @@ from hf_xling.generation.marks import CONTROL
 # Tasks that keep the source's words, or all of them but one: only the same text is a copy there.
 WORD_TASKS = frozenset({"synonyms", "shuffle"})
 
+MOST_COMPARED = 50_000  # the time grows with the product of both lengths
+
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -54,13 +56,13 @@ def copy(source: str, answer: str, task: str) -> float | None:
     The similarity of their characters: twice the length of the longest common subsequence to the length of both
     (rapidfuzz's `Indel.normalized_similarity`). For `WORD_TASKS` 1.0 if the texts are equal, else 0.0: a shuffled
     sentence has all words of its source, and a synonym is one word in many. None for a translation of what has no
-    letters: "1999" is "1999" in any language.
+    letters: "1999" is "1999" in any language. Of long texts the first `MOST_COMPARED` characters are compared.
     """
     if task in WORD_TASKS:
         return float(source == answer)
     if task == "translate" and not _LETTER.search(source):
         return None
-    return Indel.normalized_similarity(source, answer)
+    return Indel.normalized_similarity(source[:MOST_COMPARED], answer[:MOST_COMPARED])
 
 
 # A repeated part counts if it stands three times in a row and has this many characters, ...
