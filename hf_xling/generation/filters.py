@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow
 
 from hf_xling.errors import InputError
-from hf_xling.generation.chatter import Preambles, refuses
+from hf_xling.generation.chatter import Preambles
 from hf_xling.generation.languages import Language
 from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion
+from hf_xling.generation.refusals import refuses
 from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition
 
 # So many characters more or less are no fault ("Hi" → "Hello there", "Thank you very much" → "நன்றி").

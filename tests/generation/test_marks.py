@@ -182,6 +182,8 @@ def test_a_token_at_an_end_is_stripped_from_a_good_answer(end):
         "\ufeff{}",
         "\u200b\ufeff{}\ufeff",
         "\ufeff<s>{}",
+        "<paraphrase>{}</paraphrase>",
+        "<answer>\n{}\n</answer>",
     ],
 )
 def test_what_a_prompt_form_puts_around_an_answer_is_stripped(form):
