@@ -13,11 +13,12 @@ import pyarrow
 
 from hf_xling.errors import InputError
 from hf_xling.generation.chatter import Preambles
+from hf_xling.generation.function_words import function_words, in_other_language
 from hf_xling.generation.languages import Language
 from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion
 from hf_xling.generation.refusals import refuses
-from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition
+from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition, words_lost
 
 # So many characters more or less are no fault ("Hi" → "Hello there", "Thank you very much" → "நன்றி").
 LENGTH_SLACK = 20
@@ -128,6 +129,8 @@ class Judge:
     | `preamble` | `preamble`: what was stripped | a preamble and nothing behind it (`chatter.Preambles`) |
     | `copy` | `copy` | more likeness to its source than `max_copy`; by task: `scores.copy` |
     | `wrong_script` | `script_share` | fewer letters of its language's script than `min_script_share` |
+    | `wrong_language` | | function words that are plainly those of another language |
+    | `words` | | shuffled, and words left out or added (`scores.words_lost`) |
     | `length` | `length_ratio` | a length outside of `min_length_ratio` and `max_length_ratio` |
     | `numerals` | `numerals_kept` | fewer of the source's numerals than `min_numerals_kept`; a summary may drop some |
     | `similarity` | `similarity` | a cosine below `min_similarity` |
@@ -149,6 +152,8 @@ class Judge:
         self.config, self.task, self.language = config, task, language
         self._length_factor = language.length_factor / source_language.length_factor
         self._prompt_echo = PromptEcho(instruction)
+        self._same_language = language.code == source_language.code
+        self._function_words = function_words(language.code)
         self._preambles = Preambles(source_language.name, language.name)
 
     def __call__(self, source: str, completion: Completion, similarity: float | None = None) -> Verdict:
@@ -169,7 +174,7 @@ class Judge:
         if not folded:
             return Verdict(completion.text, _UNSCORED, ("empty",), said.reasoning)
         config, summary, folded_source = self.config, self.task == "summarise", fold(source)
-        likeness = copy(folded_source, folded, self.task)
+        likeness = copy(folded_source, folded, self.task, self._function_words)
         echo = self._prompt_echo(source, text, folded)
         looped = repetition(text, folded)
         if looped:
@@ -177,6 +182,8 @@ class Judge:
         kept = None if summary else numerals_kept(source, text)
         refusal = refuses(source, text)
         script_share = self.language.script_share(text)
+        known = frozenset(folded_source.split()) if self._same_language else frozenset()
+        foreign = script_share > 0.5 and in_other_language(text, folded, self.language.code, known)
         text += rest
         scores = {
             "script_share": script_share,
@@ -201,6 +208,8 @@ class Judge:
             ("preamble", hollow),
             ("copy", likeness is not None and likeness > config.max_copy),
             ("wrong_script", script_share < config.min_script_share),
+            ("wrong_language", foreign),
+            ("words", self.task == "shuffle" and self._same_language and not self._keeps_words(folded_source, folded)),
             ("length", not self._fits(len(text), expected)),
             ("numerals", kept is not None and kept < config.min_numerals_kept),
             ("similarity", similarity is not None and not similarity >= config.min_similarity),
@@ -211,6 +220,13 @@ class Judge:
         """`answer` in two: what is read of it, and the rest of one that is far too long whatever the rest says."""
         read = 2 * self.config.max_length_ratio * expected + LENGTH_SLACK + MIN_READ
         return (answer, "") if len(answer) <= read else (answer[: int(read)], answer[int(read) :])
+
+    def _keeps_words(self, source: str, answer: str) -> bool:
+        """Whether a shuffled sentence has the words of its source, but for a few where grammar asks for others."""
+        content, grammar = words_lost(source, answer, self._function_words)
+        words = len(source.split())
+        few = words // 20 if self._function_words else 1 + words // 10
+        return content <= few and grammar <= 1 + words // 10
 
     def _fits(self, length: int, expected: float) -> bool:
         """Whether an answer of `length` characters will do where `expected` are usual."""

@@ -31,8 +31,8 @@ RAMBLING = (
 NAMES = [score.name for score in SCORES]
 UNFINISHED = "unfinished: no finish reason"
 REASONS = (
-    *("refusal", "prompt_echo", "repetition", "truncated", UNFINISHED, "preamble", "copy", "wrong_script", "length"),
-    *("numerals", "similarity"),
+    *("refusal", "prompt_echo", "repetition", "truncated", UNFINISHED, "preamble", "copy", "wrong_script"),
+    *("wrong_language", "words", "length", "numerals", "similarity"),
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -100,10 +100,48 @@ def test_each_filter_finds_what_it_is_for(text, fields, reasons):
         ("shuffle", SOURCE.replace("are running", "running are"), ()),
         ("shuffle", SOURCE, ("copy",)),
         ("paraphrase", SOURCE.replace("running", "runing"), ("copy",)),
+        # Only the grammar changed, or the punctuation
+        ("synonyms", SOURCE.replace("in the park", "in a park"), ("copy",)),
+        ("synonyms", SOURCE.replace("are running", "were running"), ("copy",)),
+        ("synonyms", SOURCE.replace(" (12 of them!)", ", 12 of these,"), ("copy",)),
+        ("synonyms", SOURCE.replace("dogs", "hounds"), ()),
+        # Nothing moved
+        ("shuffle", SOURCE.replace("the park", "the big park"), ("copy", "words")),
+        ("shuffle", SOURCE.replace("running", "racing"), ("copy", "words")),
+        ("shuffle", SOURCE.replace("Twelve dogs ", ""), ("copy", "words")),
+        ("shuffle", SOURCE.replace("in the park", "in a park"), ("copy",)),
+        # Words left out or added
+        ("shuffle", "With 1,500 people, twelve dogs (12 of them!) are in the park.", ("words",)),
+        ("shuffle", "In the park, twelve happy dogs (12 of them!) are running with 1,500 people.", ("words",)),
+        ("shuffle", "With 1,500 people, twelve cats (12 of them!) are running in the park.", ("words",)),
+        ("shuffle", "1,500 people, park, twelve dogs, 12, running", ("words",)),
+        # ... as grammar asks for
+        ("shuffle", "With 1,500 people, twelve dogs (12 of them!) run in the park.", ()),
+        ("shuffle", "In the park, twelve dogs (12 of these!) are running with 1,500 people.", ()),
     ],
 )
 def test_tasks_have_their_own_rules(task, text, reasons):
     assert failed(text, task=task) == reasons
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "reasons"),
+    [
+        ("shuffle", "பூங்காவில் ஒரு பெரிய நாய் ஓடுகிறது.", ()),
+        ("shuffle", "பூங்காவில் ஒரு நாய் ஓடுகிறது.", ("words",)),
+        ("shuffle", "பூங்காவில் ஒரு பெரிய சிவப்பு நாய் ஓடுகிறது.", ("words",)),
+        ("shuffle", "பெரிய நாய் பூங்காவில் ஓடுகிறது.", ("copy",)),
+        ("synonyms", "இந்த பெரிய நாய் பூங்காவில் ஓடுகிறது.", ("copy",)),
+        ("synonyms", "ஒரு பெரிய நாய் தோட்டத்தில் ஓடுகிறது.", ()),
+    ],
+)
+def test_word_tasks_in_tamil(task, text, reasons):
+    source = "ஒரு பெரிய நாய் பூங்காவில் ஓடுகிறது."
+    assert failed(text, source, task=task, language="ta", source_language="ta") == reasons
+
+
+def test_words_of_a_translation_are_not_compared():
+    assert failed(GOOD["ta"], task="shuffle", language="ta") == ()
 
 
 @pytest.mark.parametrize(
@@ -117,6 +155,12 @@ def test_tasks_have_their_own_rules(task, text, reasons):
         ("no no no no no no", "இல்லை இல்லை இல்லை இல்லை இல்லை இல்லை", "ta", ()),
         ("no", "இல்லை இல்லை இல்லை இல்லை", "ta", ("repetition",)),
         ("…", "நன்றி", "ta", ()),
+        ("A dog runs in the park.", "Un chien court dans le parc.", "en", ("wrong_language",)),
+        ("A dog runs in the park.", "A dog is running in the park today.", "sw", ("wrong_language",)),
+        ("A dog runs in the park.", "कुत्रा बागेत धावत आहे आणि तो खूप आनंदी आहे.", "hi", ("wrong_language",)),
+        ("A dog runs in the park.", "Mbwa anakimbia katika bustani ya mji.", "sw", ()),
+        ("El Niño de la Torre", "The Child from the Tower", "en", ()),
+        ("The film is good.", "La Vie en Rose et la Mer", "en", ()),
     ],
 )
 def test_short_and_odd_sources_are_judged_by_what_they_are(source, text, language, reasons):
