@@ -6,76 +6,53 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from hf_xling.generation.wordings import (
-    ABOUT,
-    ARTICLE,
-    CHANGED,
-    END,
-    FOREIGN,
-    HERE,
-    LABELS,
-    LINE_END,
-    MANNER,
-    NOTE,
-    NOUN,
-    OF_LANGUAGE,
-    OFFER,
-    OFFERED,
-    ORNAMENT,
-    SURE,
-    TASK,
-    THING,
-    TURN,
-)
+from hf_xling.generation import wordings as say
 
 Span = tuple[int, int]
-_IS = r"(?:is|are|would be|could be|can be|will be|becomes|reads|sería|es|est|serait)"
-_SAY = r"(?:say|put|phrase|express|write|read|be (?:said|put|written|expressed|read))"
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-_OF_LANGUAGE, _OFFER, _OFFERED, _NOTE = map(_compiled, (OF_LANGUAGE, OFFER, OFFERED, NOTE))
+_OF_LANGUAGE, _OFFER, _OFFERED, _NOTE = map(_compiled, (say.OF_LANGUAGE, say.OFFER, say.OFFERED, say.NOTE))
 # An answer that speaks of the sentence from its first word on, and is one sentence
-_ONLY_ABOUT = _compiled(rf"(?:{SURE})?{ABOUT}(?=[^\n]{{0,300}}?{OF_LANGUAGE})[^\n.!?:]{{0,400}}[.!]?")
+_ONLY_ABOUT = _compiled(rf"(?:{say.SURE})?{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE})[^\n.!?:]{{0,400}}[.!]?")
 # Behind a source of one line, each line that speaks of sentences begins a remark, ...
 _REMARK = _compiled(
-    rf"\n[ \t]{{0,3}}[*_(\[>#-]{{0,4}}(?:(?=[^\n]{{0,300}}?{OF_LANGUAGE})|{CHANGED}|{TURN}|(?:or|alternatively)[,:]?\s"
-    rf"|{ARTICLE}(?:another|other|second)\s(?:options?|ways?|possib\w+)|(?:please )?note that\s"
-    rf"|(?:{LABELS}){END}|-{{3,}}|\*{{3,}}|_{{3,}}|={{3,}})"
+    rf"\n[ \t]{{0,3}}[*_(\[>#-]{{0,4}}(?:(?=[^\n]{{0,300}}?{say.OF_LANGUAGE})|{say.CHANGED}|{say.TURN}"
+    rf"|(?:or|alternatively)[,:]?\s|{say.ARTICLE}(?:another|other|second)\s(?:options?|ways?|possib\w+)"
+    rf"|(?:please )?note that\s|(?:{say.LABELS}){say.END}|-{{3,}}|\*{{3,}}|_{{3,}}|={{3,}})"
 )
 # ... and so does what follows its end on the same line.
 _REMARK_ON_LINE = _compiled(
-    rf"[ \t]+(?:[*_]{{0,3}}(?:(?:please )?note(?: that)?|explanation|nota|explicación|remarque|குறிப்பு|नोट)"
-    rf"[*_]{{0,3}}\s?:|{ABOUT}(?=[^\n]{{0,300}}?{OF_LANGUAGE}))"
+    rf"[ \t]+(?:[–—-]+[ \t]+)?(?:[*_]{{0,3}}(?:(?:please )?note(?: that)?|explanation|nota|explicación|remarque"
+    rf"|குறிப்பு|नोट)[*_]{{0,3}}\s?:|{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE}))"
 )
 _IN_BRACKETS = _compiled(
-    rf"\s[(\[*]{{1,3}}(?:{CHANGED}|note:|(?=[^\n]{{0,200}}?{OF_LANGUAGE})[^\n]{{0,400}}[)\]][*.!]{{0,3}}\Z|literal\w*:)"
+    rf"\s[(\[*]{{1,3}}(?:{say.CHANGED}|note:|(?=[^\n]{{0,200}}?{say.OF_LANGUAGE})[^\n]{{0,400}}[)\]][*.!]{{0,3}}\Z|literal\w*:)"
 )
 _LAST = 500  # characters of an answer that end in such a remark
-_TURN, _NEXT_TURN = _compiled(TURN), _compiled(rf"\s+{TURN}")
-_TURN_ON_LINE = _compiled(rf"\n\s*+{TURN}")
-_OFFER_BEHIND = _compiled(rf"\s+[*_(]{{0,3}}{OFFER}")
+_TURN, _NEXT_TURN = _compiled(say.TURN), _compiled(rf"\s+{say.TURN}")
+_TURN_ON_LINE = _compiled(rf"\n\s*+(?:{say.TURN}|(?:user|human|assistant|system)[ \t]*\n)")
+_OFFER_BEHIND = _compiled(rf"\s+[*_(]{{0,3}}{say.OFFER}")
 _SENTENCE_END = re.compile(r"[.!?।…]+[\"”’')\]]*(?=\s|$)")
-_SURE_ON_LINE = _compiled(
-    r"(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great)[!.][ \t]+)++(?=[\"“*]?[^\W\d_])"
-)
-_YES = _compiled(r"(?<!\w)(?:yes|yeah|sure|ok|okay|certainly|of course|absolutely|great)(?!\w)")
+_YES_ON_LINE = _compiled(rf"(?:{say.YES}[!.][ \t]+)++(?=[\"“*]?[^\W\d_])")
+_YES_WORDS = _compiled(say.YES_WORDS)
+_ARROW = re.compile(r"\s*+(?:[-=–]{1,2}>|→|\|)\s*+")
 # Variants of an answer, a line each
 _ITEM = _compiled(
-    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h])[.)]|[-*•>]|(?:option|version|variant|alternative|paraphrase|answer"
-    r"|translation|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
+    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h])[.)]|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
+    r"|answer|translation|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
 )
 _ITEMS_READ = 50
-_JSON = re.compile(r'\{\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}')
+_JSON = re.compile(r'\{?\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}?')
 _QUOTED = re.compile(
-    r'"[^"]+"|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|「[^「」]+」|‘[^‘’]+’|\'[^\']+\'|`[^`]+`|\*\*[^*]+\*\*', re.DOTALL
+    r'"[^"]+"|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|「[^「」]+」|‘[^‘’]+’|\'[^\']+\'|`[^`]+`|\*[^*]+\*'
+    r"|\*\*[^*]+\*\*|__[^_]+__|\'\'[^\']+\'\'",
+    re.DOTALL,
 )
-_QUOTES = re.compile(r'["“”„«»「」`]|\*\*|(?<!\w)[\'‘]')
-
-
+_QUOTES = re.compile(r'["“”„«»「」`*]|__|\'\'|(?<!\w)[\'‘]')
 _LEADING = re.compile('[:：\n"“„«]')  # all preambles end in one of them, or before it
 
 
@@ -123,46 +100,53 @@ class Preambles:
 
     def __init__(self, *names: str):
         language = "|".join(map(re.escape, names))
-        manner = rf"(?:(?:{MANNER}|{language})[\s-]){{0,3}}"
+        manner = rf"(?:(?:{say.MANNER}|{language})[\s-]){{0,3}}"
         rest = (
             r"(?:\s?[(\[][^)\]\n]{0,40}[)\]])?(?:\s(?:of|for|in|into|to|from|using|de|al|en)\s[^\n:]{0,80})?"
-            rf"(?:\s{_IS})?(?:\sas follows)?{END}"
+            rf"(?:\s{say.IS})?(?:\sas follows)?{say.END}"
         )
-        label = rf"{ARTICLE}{manner}{TASK}{THING}"
+        label = rf"{say.ARTICLE}{manner}{say.TASK}{say.THING}"
         patterns = (
             # "Here is the paraphrased sentence: …", "Here is the sentence in Tamil: …"
-            rf"{HERE}(?=[^\n:]{{0,160}}{TASK})[^\n:]{{0,200}}(?:{END}|\n)",
-            rf"{HERE}[^\n:]{{0,100}}\s(?:in(?:to)?\s(?:{language})|(?:{language})\s(?:sentence|text|version)){END}",
-            rf"{HERE}[^\n:]{{0,100}}(?:answer|response|output|result|text|version|alternative|option|possib|way)"
-            rf"[^\n:]{{0,100}}{END}\n",
+            rf"{say.HERE}(?=[^\n:]{{0,160}}{say.TASK})[^\n:]{{0,200}}(?:{say.END}|\n)",
+            rf"{say.HERE}[^\n:]{{0,100}}\s(?:in(?:to)?\s(?:{language})|(?:{language})\s(?:sentence|text|version)){say.END}",
+            rf"{say.HERE}[^\n:]{{0,100}}(?:answer|response|output|result|text|version|alternative|option|possib|way)"
+            rf"[^\n:]{{0,100}}{say.END}\n",
             # "The sentence can be said as follows:" on a line of its own
-            rf"[^\n:]{{0,160}}(?:{TASK}|{language}|sentence|(?:as|like) follows)[^\n:]{{0,100}}{END}\n",
+            rf"[^\n:]{{0,160}}(?:{say.TASK}|{language}|sentence|(?:as|like) follows)[^\n:]{{0,100}}{say.END}\n",
             # "Translation (Tamil): …", "### Translation"
             rf"(?:to\s)?{label}{rest}",
             rf"(?:(?<=#\s)|(?<=\*\*)){label}(?:\*\*)?[ \t]*\n",
             # "I've summarized the text in one sentence: …", "Let me rephrase the sentence."
-            rf"(?:i(?:['’](?:ve|d|ll)| have| would| will)?|let me)\s(?:\w+\s)?{TASK}[^\n:]{{0,160}}{LINE_END}",
+            rf"(?:i(?:['’](?:ve|d|ll)| have| would| will)?|let me)\s(?:\w+\s)?{say.TASK}[^\n:]{{0,160}}{say.LINE_END}",
             # "The sentence is rephrased to preserve …", "The Spanish translation of the sentence would be: …"
-            rf"(?:the|this|your|one|a|la|esta|cette)\s(?=[^\n:]{{0,160}}{TASK})[^\n:]{{0,60}}(?<!\w){NOUN}(?!\w)[^\n:]{{0,160}}"
-            rf"{LINE_END}",
+            rf"(?:the|this|your|one|a|la|esta|cette)\s(?=[^\n:]{{0,160}}{say.TASK})[^\n:]{{0,60}}(?<!\w){say.NOUN}(?!\w)[^\n:]{{0,160}}"
+            rf"{say.LINE_END}",
+            # "User: … Assistant: …"
+            r"(?:user|human|question|q)\s?[:：][^\n]{0,500}\n\s*[*_]{0,2}(?:(?:ai\s)?assistant|ai|bot|answer|a)\s?[:：][*_]{0,2}",
+            r"(?:system|user)\n[\s\S]{0,2000}?\nassistant\n",
             # "It can be rewritten as: …"
-            rf"(?:you|we|one|it|this|that)\s(?:can|could|might|may|would)\s[^\n:]{{0,40}}{TASK}[^\n:]{{0,80}}{LINE_END}",
+            rf"(?:you|we|one|it|this|that)\s(?:can|could|might|may|would)\s[^\n:]{{0,40}}{say.TASK}[^\n:]{{0,80}}{say.LINE_END}",
         )
         # "Sure!" and "Here you go:" only before such a preamble or a blank line: people begin answers so as well.
-        opener = rf"(?:{SURE}|(?:{SURE})?here (?:you go|it is)[:!.]?)\n[ \t]{{0,3}}\n"
-        sure = rf"(?:{ORNAMENT}(?:{SURE})?(?:{'|'.join(patterns)})|{opener}|assistant\n)\s*+"
+        opener = rf"(?:{say.SURE}|(?:{say.SURE})?here (?:you go|it is)[:!.]?)\n[ \t]{{0,3}}\n"
+        sure = rf"(?:{say.ORNAMENT}(?:{say.SURE})?(?:{'|'.join(patterns)})|{opener}|assistant\n)\s*+"
         self._sure = _compiled(sure)
         # Labels that other texts have too.
         labels = (
-            rf"(?:in\s)?(?:{language}){THING}{rest}|(?:{LABELS}){END}|(?:(?:{FOREIGN})\s){{0,3}}(?:{FOREIGN}){END}",
-            rf"(?:the|a|one)\s(?=[^\n:]{{0,120}}(?:{language}))[^\n:]{{0,60}}{NOUN}[^\n:]{{0,80}}\s{_IS}"
-            rf"(?:\sas follows)?(?:{END}|\s(?=[\"“„«]))",
-            rf"in\s(?:{language}),?\s[^\n:]{{0,60}}(?:{_IS}|{_SAY})(?:\s\w+)?(?:{END}|\s(?=[\"“„«]))",
-            rf"(?:you|we|one)\s(?:can|could|might|may)\s(?:also\s)?{_SAY}(?:\s(?:it|this|that))?"
-            rf"(?:\s(?:as|like this))?{END}",
-            rf"(?:one|another|a)\s(?:\w+\s){{0,2}}way\s(?:to|of)\s(?:{_SAY}|saying|putting|{TASK})[^\n:]{{0,80}}{END}",
+            rf"(?:in\s)?(?:{language}){say.THING}{rest}|(?:{say.LABELS}){say.END}|(?:(?:{say.FOREIGN})\s){{0,3}}(?:{say.FOREIGN}){say.END}",
+            rf"(?:the|a|one)\s(?=[^\n:]{{0,120}}(?:{language}))[^\n:]{{0,60}}{say.NOUN}[^\n:]{{0,80}}\s{say.IS}"
+            rf"(?:\sas follows)?(?:{say.END}|\s(?=[\"“„«]))",
+            rf"(?:here (?:you go|it is)|in other words|that is(?: to say)?|this means|i(?:['’]d| would) say){say.END}",
+            rf"(?:i think )?(?:it|this|that) (?:would|could|can|might) be{say.END}",
+            rf"here (?:is|are) (?:my|one|an?|the|some) (?:\w+ )?(?:attempt|answer|version|option)s?{say.END}",
+            rf"(?:answer|response|output|result|(?:(?<=#\s)|(?<=\*\*))(?:{say.LABELS}))(?:\*\*)?[ \t]*\n",
+            rf"in\s(?:{language}),?\s[^\n:]{{0,60}}(?:{say.IS}|{say.SAY})(?:\s\w+)?(?:{say.END}|\s(?=[\"“„«]))",
+            rf"(?:you|we|one)\s(?:can|could|might|may)\s(?:also\s)?{say.SAY}(?:\s(?:it|this|that))?"
+            rf"(?:\s(?:as|like this))?{say.END}",
+            rf"(?:one|another|a)\s(?:\w+\s){{0,2}}way\s(?:to|of)\s(?:{say.SAY}|saying|putting|{say.TASK})[^\n:]{{0,80}}{say.END}",
         )
-        self._sure_or_label = _compiled(rf"{sure}|{ORNAMENT}(?:{SURE})?(?:{'|'.join(labels)})\s*+")
+        self._sure_or_label = _compiled(rf"{sure}|{say.ORNAMENT}(?:{say.SURE})?(?:{'|'.join(labels)})\s*+")
 
     def strip(self, source: str, text: str) -> tuple[str, str | None]:
         """`text` without them, and what was taken away: None if nothing was; `…` stands for the text in between.
@@ -189,28 +173,38 @@ class Preambles:
         if _LEADING.search(text) and (ends := list(_ends(pattern, text))):
             excess = len(ends) - sum(1 for _ in _ends(self._sure, own.text))
             return (ends[excess - 1], len(text)) if excess > 0 else None
-        sure = _SURE_ON_LINE.match(text)
-        if sure and not _YES.search(own.text) and _sentences(text) > own.sentences:
+        sure = _YES_ON_LINE.match(text)
+        if sure and not _YES_WORDS.search(own.text) and _sentences(text) > own.sentences:
             return sure.end(), len(text)
-        return _said_again(own, text)
+        if end := _said_again(own, text):
+            return end, len(text)
+        # "A dog runs. -> A hound goes.", "A dog runs. Paraphrase: A hound goes."
+        again = len(own.text)
+        if text[:again].casefold() == own.text.casefold() and (
+            (match := _ARROW.match(text, again))
+            or (text[again : again + 1] == " " and (match := self._sure.match(text, again)))
+        ):
+            return match.end(), len(text)
+        return None
 
 
-def _said_again(own: _Source, text: str) -> Span | None:
-    """`text` without the lines that it begins with and that are its source again, if others follow them."""
+def _said_again(own: _Source, text: str) -> int:
+    """Where the lines end that `text` begins with and that are its source again; 0 if there are none before others."""
     source, end = own.text.casefold(), 0
     while source and (line := text.find("\n", end)) >= 0 and text[end:line].strip().casefold() == source:
         end = line + 1
         while text[end].isspace():  # not to the end: `text` is stripped
             end += 1
-    return (end, len(text)) if end else None
+    return end
 
 
 def _unwrapped(own: _Source, text: str) -> Span | None:
     """What is within outer quotes, a code fence or a JSON object, or the first of several variants."""
-    if text.startswith("```") and "```" not in own.text:
+    fence = text[:3]
+    if fence in ("```", "~~~") and fence not in own.text:
         line = text.find("\n", 3)
         start = line + 1 if 0 < line <= 20 and " " not in text[3:line] else 3
-        end = text.find("```", start)
+        end = text.find(fence, start)
         return start, end if end >= 0 else len(text)
     if text.endswith("```") and "```" not in own.text:
         return 0, len(text) - 3
@@ -221,7 +215,7 @@ def _unwrapped(own: _Source, text: str) -> Span | None:
     # The full stop may be that of a preamble that quotes its answer.
     quoted = text[:-1] if text.endswith(".") and _QUOTES.match(text[-2:-1]) else text
     if _QUOTED.fullmatch(quoted) and not _QUOTES.search(own.text):
-        width = 2 if quoted.startswith("**") else 1
+        width = 2 if quoted.startswith(("**", "__", "''")) else 1
         return width, len(quoted) - width
     return _first_variant(own, text)
 
@@ -234,7 +228,7 @@ def _first_variant(own: _Source, text: str) -> Span | None:
     lines = [line for line in text.split("\n", _ITEMS_READ)[:_ITEMS_READ] if line.strip()]
     items = [_ITEM.match(line) for line in lines]
     if len(lines) == 1:
-        alone = re.fullmatch(r"\W*(?:1[.)]|[-*•>]|\w+ \W?1)\W*", first[0].strip()) and not re.search(
+        alone = re.fullmatch(r"\W*(?:1[.)]|[-*•>→]|[-=]>|\w+ \W?1)\W*", first[0].strip()) and not re.search(
             r"(?<!\d)1(?!\d)", own.text
         )
         return (first.end(), len(text)) if alone else None

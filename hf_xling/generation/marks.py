@@ -33,7 +33,7 @@ _NEXT_TURN = re.compile(
 )
 # <unk> is a word that was lost, and never taken off.
 _BEFORE = re.compile(rf"[\s{_INVISIBLE}]*+((?!<unk>){CONTROL})(?:(?:assistant|model|bot)(?=\s?[\n<]))?", re.IGNORECASE)
-_BEHIND = re.compile(rf"((?!<unk>){CONTROL})\Z", re.IGNORECASE)
+_BEHIND = re.compile(rf"((?!<unk>){CONTROL}|\[/?END\]|</?end>|\s#{{2,}}|<\|\w{{2,30}}\|?)\Z", re.IGNORECASE)
 
 _LT, _GT, _OF = "(?:[<＜]|&lt;)", "(?:[>＞]|&gt;)", "(?:[_▁]of)?[_▁]"
 _THOUGHT = (

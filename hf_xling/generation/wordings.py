@@ -17,11 +17,18 @@ HERE = (
     r"|aquí (?:está|tienes?|te dejo|va)|ést[ae] es|est[ae] es|a continuación|voici|voilà|ci-dessous)"
 )
 SURE = (
-    r"[¡]?(?:sure(?: thing)?|certainly|of course|absolutely|ok|okay|great|alright|all right|got it|gladly|no problem"
+    r"[¡]?(?:yes|hello|hi(?: there)?|hey|great question|happy to help|as (?:you )?requested"
+    r"|sure(?: thing)?|certainly|of course|absolutely|ok|okay|great|alright|all right|got it|gladly|no problem"
     r"|i(?:['’]d| would|['’]m| am) (?:be )?(?:happy|glad) to help(?: you)?(?: with that)?"
     r"|நிச்சயமாக|சரி|ज़रूर|जरूर|बिल्कुल|hakika|bila shaka|sawa|claro(?: que sí)?|por supuesto|desde luego|con gusto"
     r"|bien sûr|d['’]accord|avec plaisir|certainement)[\s!.,;:–—-]{0,6}"
 )
+# What may be said before an answer on the same line, where the source has no such word
+YES = (
+    r"(?:yes|sure(?: thing)?|certainly|of course|absolutely|okay|ok|great(?: question)?|got it|no problem|hello"
+    r"|hi(?: there)?|(?:i['’]d be )?happy to help)"
+)
+YES_WORDS = r"(?<!\w)(?:yes|yeah|sure|ok|okay|certainly|course|absolutely|great|good|got|problem|hello|hi|hey)(?!\w)"
 ARTICLE = r"(?:(?:the|a|an|one|my|your|possible|la|el|una?|une|le)\s)?"
 MANNER = r"possible|another|new|concise|short|brief|simple|formal|informal|final|literal|one|sentence|word"
 NOUN = r"(?:sentence|text|phrase|statement|passage|paragraph|version|wording|oración|frase|वाक्य|வாக்கியம்)s?"
@@ -32,8 +39,10 @@ END = rf"{BLANK}{{0,3}}[*_]{{0,3}}{BLANK}{{0,3}}[:：]{BLANK}{{0,3}}[*_]{{0,3}}"
 LINE_END = rf"(?:{END}|[.!]?[ \t]{{0,3}}\n|{BLANK}(?:as{BLANK})?(?=[\"“„«]))"
 ORNAMENT = r"[\s*_#>-]{0,8}"
 LABELS = (
-    r"(?:final\s)?answer|response|output|result|sentence|original|input|user|human|assistant|ai|bot|chatbot|model|question|q|a"
-    r"|(?:new|revised|modified|changed|updated|resulting|original|given|input|final)\s(?:sentence|text|version|statement)"
+    r"(?:final\s)?answer|response|output|result|sentence|original|input|user|human|question|q|a"
+    r"|(?:ai\s)?assistant|ai|bot|chatbot|model|chatgpt|gpt-?\d?|llama|gemma|gemini|qwen|mistral"
+    r"|(?:new|revised|modified|changed|updated|resulting|original|given|input|final|first|second)\s(?:sentence|text|version"
+    r"|statement|option)"
 )
 # Labels in other languages, as whole words: a place or a person may begin as they do ("தமிழ்நாடு: …").
 FOREIGN = (
@@ -43,6 +52,8 @@ FOREIGN = (
     r"|español|inglés|en|al|traducción|respuesta|oración|frase|paráfrasis|resumen|asistente|usuario"
     r"|français|anglais|traduction|réponse|phrase|résumé|reformulation|utilisateur"
 )
+IS = r"(?:is|are|would be|could be|can be|will be|becomes|reads|sería|es|est|serait)"
+SAY = r"(?:say|put|phrase|express|write|read|be (?:said|put|written|expressed|read))"
 NOTE = (
     r"\n[ \t]{0,3}[*_(\[]{0,4}(?:(?:please )?note|explanation|translation notes?|transliteration|pronunciation"
     r"|(?:(?:key|main)\s)?changes(?: made)?|குறிப்பு|விளக்கம்|नोट|टिप्पणी|व्याख्या|kumbuka|maelezo"
@@ -71,6 +82,8 @@ OFFER = (
     r"|if you(?:['’]d| would)? (?:need|have|want|like) (?:any|more|further|me|another|to|help)"
     r"|(?:how|what) (?:else )?(?:can|may) i (?:help|assist|do)|(?:can|may) i help you|i can also"
     r"|i(?:['’]m| am) (?:happy|glad|here) to|any (?:other|more|further) questions"
+    r"|how (?:does|is|about) (?:that|this)|is (?:this|that) (?:ok|okay|what|correct|good|fine)"
+    r"|(?:thanks|thank you)(?: for|[.!])|best regards|you can ask|does (?:this|that) help"
     r"|¿(?:hay algo|necesitas|quieres|te gustaría|puedo)|espero que (?:esto|te|le)|avísame si|no dudes en|si necesitas"
     r"|y a-t-il autre|(?:souhaitez|voulez|avez)-vous|puis-je|n['’]hésite[zs] pas|j['’]espère que|faites-moi savoir"
     r"|क्या (?:मैं|आपको|कोई)|(?:आशा|उम्मीद) है कि यह|(?:यदि|अगर) आपको|वேறு|வேறு (?:ஏதாவது|ஏதேனும்)|உங்களுக்கு (?:வேறு|மேலும்)"
@@ -78,9 +91,10 @@ OFFER = (
 )
 # Words of a source that may become such an offer in other words
 OFFERED = (
-    r"(?<!\w)(?:you|your|help|need|know|let|ask|tell|hope|questions?|want|like|free|happy|glad|else|more|us|me|i)(?!\w)"
+    r"(?<!\w)(?:you|your|help|need|know|let|ask|tell|hope|questions?|want|like|free|happy|glad|else|more|us|me|i|thanks?)"
+    r"(?!\w)"
 )
 TURN = (
-    r"[*_#]{0,4}(?:user|human|assistant|system|ai|bot|usuario|asistente|utilisateur|உதவியாளர்|பயனர்|सहायक|उपयोगकर्ता)"
-    r"[*_]{0,3}\s?[:：]"
+    r"(?:[*_#]{0,4}(?:user|human|assistant|system|ai|bot|usuario|asistente|utilisateur|உதவியாளர்|பயனர்|सहायक|उपयोगकर्ता)"
+    r"[*_]{0,3}\s?[:：]|\[(?:user|assistant|system)\])"
 )

@@ -160,6 +160,11 @@ def test_a_token_at_an_end_is_stripped_from_a_good_answer(end):
         assert (verdict.text, verdict.failed, verdict.reasoning) == (GOOD, (), False), text
 
 
+@pytest.mark.parametrize("end", ["[END]", " <end>", "<|im_end", "<|eot_id|", "\n###", " ## </s>"])
+def test_what_only_ends_a_text_is_stripped_there(end):
+    assert (judged(GOOD + end).text, judged(GOOD + end).failed) == (GOOD, ())
+
+
 @pytest.mark.parametrize(
     "form",
     [
