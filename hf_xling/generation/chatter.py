@@ -29,6 +29,7 @@ _REMARK_ON_LINE = _compiled(
     rf"[ \t]+(?:[–—-]+[ \t]+)?(?:[*_]{{0,3}}(?:(?:please )?note(?: that)?|explanation|nota|explicación|remarque"
     rf"|குறிப்பு|नोट)[*_]{{0,3}}\s?:|{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE}))"
 )
+_NOTE_WORD = _compiled(r"(?<!\w)(?:note|nota|remarque)(?!\w)|குறிப்பு|नोट")
 _IN_BRACKETS = _compiled(
     rf"\s[(\[*]{{1,3}}(?:{say.CHANGED}|note:|(?=[^\n]{{0,200}}?{say.OF_LANGUAGE})[^\n]{{0,400}}[)\]][*.!]{{0,3}}\Z|literal\w*:)"
 )
@@ -74,6 +75,10 @@ class _Source:
     def is_plain(self) -> bool:
         """Whether it is one line that does not speak of language and is no dialogue."""
         return self.is_line and not self.is_dialogue and not _OF_LANGUAGE.search(self.text)
+
+    @cached_property
+    def has_note(self) -> bool:
+        return _NOTE_WORD.search(self.text) is not None
 
     @cached_property
     def is_dialogue(self) -> bool:
@@ -130,7 +135,7 @@ class Preambles:
         )
         # "Sure!" and "Here you go:" only before such a preamble or a blank line: people begin answers so as well.
         opener = rf"(?:{say.SURE}|(?:{say.SURE})?here (?:you go|it is)[:!.]?)\n[ \t]{{0,3}}\n"
-        sure = rf"(?:{say.ORNAMENT}(?:{say.SURE})?(?:{'|'.join(patterns)})|{opener}|assistant\n)\s*+"
+        sure = rf"(?:{say.ORNAMENT}(?:{say.SURE}|{say.GREETING})?(?:{'|'.join(patterns)})|{opener}|assistant\n)\s*+"
         self._sure = _compiled(sure)
         # Labels that other texts have too.
         labels = (
@@ -254,7 +259,7 @@ def _behind(own: _Source, text: str) -> Span | None:
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     for end in ends:
         if (
-            (_REMARK_ON_LINE.match(text, end) and own.is_plain)
+            (_REMARK_ON_LINE.match(text, end) and own.is_plain and not own.has_note)
             or (_NEXT_TURN.match(text, end) and not own.is_dialogue)
             or (len(ends) > own.sentences and _OFFER_BEHIND.match(text, end) and not own.offers)
         ):

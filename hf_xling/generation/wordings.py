@@ -17,12 +17,12 @@ HERE = (
     r"|aquí (?:está|tienes?|te dejo|va)|ést[ae] es|est[ae] es|a continuación|voici|voilà|ci-dessous)"
 )
 SURE = (
-    r"[¡]?(?:yes|hello|hi(?: there)?|hey|great question|happy to help|as (?:you )?requested"
-    r"|sure(?: thing)?|certainly|of course|absolutely|ok|okay|great|alright|all right|got it|gladly|no problem"
+    r"[¡]?(?:sure(?: thing)?|certainly|of course|absolutely|ok|okay|great|alright|all right|got it|gladly|no problem"
     r"|i(?:['’]d| would|['’]m| am) (?:be )?(?:happy|glad) to help(?: you)?(?: with that)?"
     r"|நிச்சயமாக|சரி|ज़रूर|जरूर|बिल्कुल|hakika|bila shaka|sawa|claro(?: que sí)?|por supuesto|desde luego|con gusto"
     r"|bien sûr|d['’]accord|avec plaisir|certainement)[\s!.,;:–—-]{0,6}"
 )
+GREETING = r"(?:hello|hi(?: there)?|hey|great question|happy to help|as (?:you )?requested)[\s!.,;:–—-]{0,6}"
 # What may be said before an answer on the same line, where the source has no such word
 YES = (
     r"(?:yes|sure(?: thing)?|certainly|of course|absolutely|okay|ok|great(?: question)?|got it|no problem|hello"
