@@ -47,6 +47,7 @@ _ITEM = _compiled(
     r"|answer|translation|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
 )
 _ITEMS_READ = 50
+_LAYERS = 50  # around an answer that are taken off, one by one
 _JSON = re.compile(r'\{?\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}?')
 _QUOTED = re.compile(
     r'"[^"]+"|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|「[^「」]+」|‘[^‘’]+’|\'[^\']+\'|`[^`]+`|\*[^*]+\*'
@@ -156,11 +157,14 @@ class Preambles:
     def strip(self, source: str, text: str) -> tuple[str, str | None]:
         """`text` without them, and what was taken away: None if nothing was; `…` stands for the text in between.
 
-        Stripping what is left takes nothing more away.
+        Stripping what is left takes nothing more away, unless there were more than `_LAYERS`.
         """
         whole = kept = text.strip()
         start, own = 0, _Source(source)
-        while kept and (span := self._leading(own, kept) or _unwrapped(own, kept) or _behind(own, kept)):
+        for _ in range(_LAYERS):
+            span = (self._leading(own, kept) or _unwrapped(own, kept) or _behind(own, kept)) if kept else None
+            if span is None:
+                break
             inner = kept[span[0] : span[1]]
             start += span[0] + len(inner) - len(inner.lstrip())
             kept = inner.strip()

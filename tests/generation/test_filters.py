@@ -266,32 +266,34 @@ def test_no_answer_takes_long():
         assert time.process_time() - start < 0.5, unit  # some 5 ms each
 
 
-LONG = "".join(f"{GOOD['en']} And {number} more of them. " for number in range(10, 4000))
+LONG = "".join(f"{GOOD['en']} And {number} more of them. " for number in range(10, 1200))
 
 
 @pytest.mark.parametrize(
     ("source", "answer"),
     [
         *(
-            (source, unit * (400_000 // len(unit)))
+            (source, unit * (200_000 // len(unit)))
             for source in ("a", SOURCE)
             for unit in ("a", "a\n", "(", "<", '"', " a")
         ),
         *(
-            (SOURCE, unit * (400_000 // len(unit)))
+            (SOURCE, unit * (200_000 // len(unit)))
             for unit in (f"{SOURCE}\n", "</think>", "</s>", "\n", "1. a\n", "x: ")
         ),
         ("a", "a\n" * 450_000),  # 50 seconds where each line was cut off by itself
         (LONG, LONG),
         (LONG, LONG[::-1]),
-        (LONG, "Sure!\n\n" * 50_000),
+        (LONG, "Sure!\n\n" * 20_000),
+        (LONG, "* " * 20_000),
+        (LONG, "1. " * 20_000),
     ],
     ids=lambda text: repr(text[:9]),
 )
 def test_the_time_for_a_runaway_does_not_grow_with_the_square_of_its_length(source, answer):
     start = time.process_time()
     verdict = judge()(source, Completion(answer, "eos_token"))
-    assert time.process_time() - start < 4  # the longest take 0.8
+    assert time.process_time() - start < 4  # the longest take 0.5
     assert verdict.failed
 
 
