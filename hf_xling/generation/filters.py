@@ -184,7 +184,8 @@ class Judge:
         script_share = self.language.script_share(text)
         known = frozenset(folded_source.split()) if self._same_language else frozenset()
         foreign = script_share > 0.5 and in_other_language(text, folded, self.language.code, known)
-        text += rest
+        if answer.rstrip().endswith(text):  # else the rest belongs to the note that was stripped
+            text += rest
         scores = {
             "script_share": script_share,
             "length_ratio": len(text) / expected if expected else None,

@@ -11,9 +11,7 @@ from rapidfuzz.distance import Indel
 
 from hf_xling.generation.marks import CONTROL
 
-# Tasks that keep the source's words, or all of them but one: only the same text is a copy there.
-WORD_TASKS = frozenset({"synonyms", "shuffle"})
-
+MOST_FORMS = 100  # words that are compared with each other
 MOST_COMPARED = 50_000  # the time grows with the product of both lengths
 
 _LETTER = re.compile(r"[^\W\d_]")
@@ -55,8 +53,8 @@ def copy(source: str, answer: str, task: str, function_words: frozenset[str] = f
     """How much of `answer` is the source again, 0 to 1; both texts are folded.
 
     The similarity of their characters: twice the length of the longest common subsequence to the length of both
-    (rapidfuzz's `Indel.normalized_similarity`). For `WORD_TASKS` 1.0 or 0.0, as a shuffled sentence has all words of
-    its source, and a synonym is one word in many: 1.0 for `synonyms` if all words but `function_words` are the same in
+    (rapidfuzz's `Indel.normalized_similarity`). For `synonyms` and `shuffle` 1.0 or 0.0, as a synonym is one word in
+    many, and a shuffled sentence has all words of its source: 1.0 for `synonyms` if all words but `function_words` are the same in
     the same order, and for `shuffle` if no word has moved past another. None for a translation of what has no
     letters: "1999" is "1999" in any language. Of long texts the first `MOST_COMPARED` characters are compared.
     """
@@ -89,9 +87,6 @@ def words_lost(source: str, answer: str, function_words: frozenset[str] = frozen
             added.remove(form)
             changed -= 2
     return changed, grammar
-
-
-MOST_FORMS = 100  # words that are compared with each other
 
 
 def _is_form(word: str, other: str) -> bool:

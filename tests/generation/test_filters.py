@@ -305,6 +305,11 @@ def test_the_rest_of_a_runaway_is_kept_and_counts_for_its_length():
     assert "length" in verdict.failed
 
 
+def test_a_note_behind_an_answer_is_stripped_whatever_its_length():
+    verdict = judge()(SOURCE, Completion(f"{GOOD['en']}\n\nNote: {RAMBLING * 60}", "eos_token"))
+    assert (verdict.text, verdict.failed) == (GOOD["en"], ())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
