@@ -46,7 +46,7 @@ LABELS = (
 )
 # Labels in other languages, as whole words: a place or a person may begin as they do ("தமிழ்நாடு: …").
 FOREIGN = (
-    r"தமிழ்|தமிழில்|தமிழாக்கம்|ஆங்கிலம்|ஆங்கிலத்தில்|மொழிபெயர்ப்பு|மொழியாக்கம்|வாக்கியம்|பதில்|விடை|சுருக்கம்|உதவியாளர்|பயனர்"
+    r"தமிழ்|தமிழில்|இதன்|தமிழாக்கம்|ஆங்கிலம்|ஆங்கிலத்தில்|மொழிபெயர்ப்பு|மொழியாக்கம்|வாக்கியம்|பதில்|விடை|சுருக்கம்|உதவியாளர்|பயனர்"
     r"|हिंदी|हिन्दी|अंग्रेज़ी|अंग्रेजी|अनुवाद|अनुवादित|वाक्य|उत्तर|जवाब|सारांश|में|का|सहायक|उपयोगकर्ता"
     r"|తెలుగు|అనువాదం|kiswahili|kiingereza|tafsiri|sentensi|jibu|muhtasari|ya|kwa"
     r"|español|inglés|en|al|traducción|respuesta|oración|frase|paráfrasis|resumen|asistente|usuario"
@@ -72,7 +72,7 @@ CHANGED = (
 )
 # A sentence about the answer
 ABOUT = (
-    rf"(?:(?:in |for )?(?:the|this|your|my|la|esta|cette)\s(?:[^\s.:]{{1,20}}\s){{0,2}}(?:{NOUN}|{TASK})(?!\w)"
+    rf"(?:(?:in |for )?(?:the|this|your|my|la|esta|cette)\s(?:[^\s.:]{{1,20}}\s){{0,3}}(?:{NOUN}|{TASK})(?!\w)"
     rf"|i(?:['’]ve| have)? (?:\w+ )?{TASK}|{CHANGED}(?=[^\n]{{0,160}}{OF_LANGUAGE}|[^\n]{{0,80}} (?:to|with|by|for)\s))"
 )
 OFFER = (

@@ -15,6 +15,7 @@ TEXTS = {
         "Une femme en manteau rouge promène ses deux petits chiens le long de la rivière.",
         "Deux hommes jouent de la guitare sur une scène.",
         "Il n'y a personne dans la rue ce matin.",
+        "Un chien court à travers le parc.",
     ],
     "es": [
         "Una mujer con un abrigo rojo pasea a sus dos perros pequeños por el río.",
