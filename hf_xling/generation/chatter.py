@@ -27,7 +27,8 @@ _REMARK = _compiled(
 # ... and so does what follows its end on the same line.
 _REMARK_ON_LINE = _compiled(
     rf"[ \t]+(?:[–—-]+[ \t]+)?(?:[*_]{{0,3}}(?:(?:please )?note(?: that)?|explanation|nota|explicación|remarque"
-    rf"|குறிப்பு|नोट)[*_]{{0,3}}\s?:|this is (?:the|an?|my)\s(?:\w+\s)?{say.TASK}|{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE}))"
+    rf"|குறிப்பு|नोट)[*_]{{0,3}}\s?:|this is (?:the|an?|my)\s(?:\w+\s)?{say.TASK}"
+    rf"|{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE}))"
 )
 _NOTE_WORD = _compiled(r"(?<!\w)(?:note|nota|remarque)(?!\w)|குறிப்பு|नोट")
 _IN_BRACKETS = _compiled(
