@@ -23,7 +23,8 @@ GROUND = {
         "pretrained",
         "adapters",
         "chunking",
-        "stopping",
+        "inherited",
+        "training",
         "__init__",
     ),
 }

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from hf_xling.console import run_command
 from hf_xling.recipes import RecipeParser
-from hf_xling.runs import claim, finish, is_finished, last_checkpoint
+from hf_xling.runs import claim, finish, is_finished
 
 
 def main(argv: Sequence[str]) -> str | None:
@@ -23,10 +23,10 @@ def main(argv: Sequence[str]) -> str | None:
 
     parser = RecipeParser([SimCSEScriptArguments, SimCSEConfig, LoraArguments], prog=COMMAND, description=__doc__)
     script, args, lora = parser.parse(argv)
-
     from hf_xling.contrastive.data import load_all, load_lineage
     from hf_xling.contrastive.trainer import SimCSETrainer
     from hf_xling.hub.push import ModelPush
+    from hf_xling.inherited import newest_checkpoint
     from hf_xling.pretrained import quiet_transformers
 
     quiet_transformers()
@@ -38,9 +38,9 @@ def main(argv: Sequence[str]) -> str | None:
         told = [f"{args.output_dir}: this run is already finished", *push.publish()]
         return "\n".join(told) if args.should_save else None
     options = {"peft_config": lora.config("FEATURE_EXTRACTION"), "sts_dataset": sts, "lineage": lineage}
-    model, options["model_revision"] = script.model_name_or_path, script.model_revision
-    trainer = SimCSETrainer(model, args, corpus, held_out, **options)
-    trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
+    options["model_revision"] = script.model_revision
+    trainer = SimCSETrainer(script.model_name_or_path, args, corpus, held_out, **options)
+    trainer.train(args.resume_from_checkpoint or newest_checkpoint(args))
     trainer.save_model()
     if trainer.eval_dataset is not None:  # whatever the strategy: of what was saved
         trainer.save_metrics("eval", trainer.evaluate())

@@ -61,11 +61,13 @@ class TokenTable:
 
 
 def training_table(
-    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
+    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
 ) -> TokenTable | None:
     """`dataset`, tokenised; it must fill a batch of each process, and have what `negative_weight` acts on."""
-    table = _filling_a_batch(dataset, tokenizer, args, "train", args.train_batch_size)
-    if table is not None and args.negative_weight and len(table.views) != 3:
+    if not isinstance(dataset, Dataset):
+        return dataset
+    table = _filling_a_batch(dataset, tokenizer, args, "train_dataset", "train", args.train_batch_size)
+    if args.negative_weight and len(table.views) != 3:
         raise InputError(
             f"--negative_weight {args.negative_weight}: wants one column of hard negatives; "
             f"train_dataset has {len(table.views) - 2}"
@@ -74,20 +76,16 @@ def training_table(
 
 
 def evaluation_table(
-    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
-) -> TokenTable | None:
-    """`dataset`, tokenised if it is not; it must fill a batch of each process."""
-    if not isinstance(dataset, Dataset):
-        return dataset
-    return _filling_a_batch(dataset, tokenizer, args, "eval", args.eval_batch_size)
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str = "eval_dataset"
+) -> TokenTable:
+    """`dataset`, tokenised; it must fill a batch of each process."""
+    return _filling_a_batch(dataset, tokenizer, args, name, "eval", args.eval_batch_size)
 
 
 def _filling_a_batch(
-    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, option: str, batch: int
-) -> TokenTable | None:
-    if dataset is None:
-        return None
-    name, needed = f"{option}_dataset", batch * args.world_size
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str, option: str, batch: int
+) -> TokenTable:
+    needed = batch * args.world_size
     table = TokenTable(dataset, tokenizer, args.max_length, name)
     if args.dataloader_drop_last and len(table) < needed:
         raise InputError(

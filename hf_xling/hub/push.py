@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import InputError
 from hf_xling.hub.publish import check_access, publish
-from hf_xling.runs import write_json
 
-STATE_FILE = "trainer_state.json"
 _TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 
 
@@ -90,12 +87,3 @@ class ModelPush:
         args = self.args
         options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
         return [str(publish(args.output_dir, self.repo_id, kind="model", tag=args.hub_tag, **options))]
-
-
-def forget_local_paths(folder: str | Path) -> None:
-    """In the state of a Trainer in `folder`, call the best checkpoint by its name alone."""
-    path = Path(folder) / STATE_FILE
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if state.get("best_model_checkpoint"):
-        state["best_model_checkpoint"] = Path(state["best_model_checkpoint"]).name
-        write_json(path, state)

@@ -24,6 +24,7 @@ from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.errors import InputError
 from hf_xling.hub.cards import training_settings
 from hf_xling.hub.push import ModelPush
+from hf_xling.inherited import newest_checkpoint
 from hf_xling.pretrained import check_checkpoint
 from hf_xling.regression.arguments import (
     Part,
@@ -41,7 +42,7 @@ from hf_xling.regression.predictions import PREDICTIONS_FILE, write_predictions
 from hf_xling.regression.summary import RESULTS_FILE, TEST_SET_FILE, in_words, summarise
 from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
-from hf_xling.runs import claim, finish, is_finished, last_checkpoint, write_json
+from hf_xling.runs import claim, finish, is_finished, write_json
 
 
 def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: LoraArguments) -> str | None:
@@ -55,6 +56,8 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
     check_checkpoint(script.model_name_or_path, script.model_revision)
     identity, parts, parent = run_identity(script, args, lora), parts_of(script, args), Path(args.output_dir)
     many = parts[0].folder != parent
+    if many and args.resume_from_checkpoint:
+        raise InputError("--resume_from_checkpoint: goes with one training; each of several goes on by itself")
     if many and args.push_to_hub and args.task == "classification":
         raise InputError("--push_to_hub: goes with one training of classes; there is no ensemble of them")
     lineage = descend(args.task, script.model_name_or_path, script.model_revision, splits.corpora)
@@ -135,7 +138,7 @@ def _train(
         note(trainer.loading)
         if cut.long_documents and not cut.is_noteworthy:  # the trainer itself warns of more
             note(cut.in_words(trainer.cutter.max_length))
-    trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
+    trainer.train(args.resume_from_checkpoint or newest_checkpoint(args))
     trainer.save_model()
     trainer.save_state()
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
