@@ -23,6 +23,8 @@ def main(argv: Sequence[str]) -> str | None:
 
     parser = RecipeParser([SimCSEScriptArguments, SimCSEConfig, LoraArguments], prog=COMMAND, description=__doc__)
     script, args, lora = parser.parse(argv)
+
+    from hf_xling.contrastive.course import trained_in_words
     from hf_xling.contrastive.data import load_all, load_lineage
     from hf_xling.contrastive.trainer import SimCSETrainer
     from hf_xling.hub.push import ModelPush
@@ -30,7 +32,7 @@ def main(argv: Sequence[str]) -> str | None:
     from hf_xling.pretrained import quiet_transformers
 
     quiet_transformers()
-    corpus, held_out, sts, corpora = load_all(script)
+    corpus, held_out, sts, corpora, pairs = load_all(script)
     lineage = load_lineage(script, args, corpora)
     identity = run_identity(script, args, lora)
     push = ModelPush(args, is_finished(args.output_dir, COMMAND, identity))
@@ -49,9 +51,7 @@ def main(argv: Sequence[str]) -> str | None:
     if not args.should_save:
         return None
     finish(args.output_dir, repo_id=args.hub_model_id)
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    last = f", loss {losses[-1]:.3f} at the end" if losses else ""
-    told = [f"{len(corpus):,} rows, {trainer.state.global_step:,} steps{last}", f"encoder: {args.output_dir}"]
+    told = [trained_in_words(trainer.train_dataset, trainer.state, pairs), f"encoder: {args.output_dir}"]
     return "\n".join([*told, *push.publish()])
 
 

@@ -145,7 +145,13 @@ class SimCSEScriptArguments:
         default=None, metadata={"help": "instead: .txt (a text a line), .csv, .tsv, .jsonl, .parquet"}
     )
     anchor_column: str | None = field(
-        default=None, metadata={"help": "column of the anchors; default: `anchor`, or `text` where there is none"}
+        default=None, metadata={"help": "column of the anchors; default: `anchor`, or another name that says so"}
+    )
+    positive_column: str | None = field(
+        default=None, metadata={"help": "column of the other text of each pair; default: by its name, if there is one"}
+    )
+    negative_column: list[str] | None = field(
+        default=None, metadata={"help": "columns of hard negatives; default: by their names, if there are any"}
     )
     validation_file: str | None = field(
         default=None, metadata={"help": "held-out rows of the same columns: their loss, alignment and uniformity"}
