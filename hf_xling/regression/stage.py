@@ -144,11 +144,13 @@ def _train(
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
+    if "validation" in datasets:
+        results |= _scores("validation", _predicted(trainer, datasets["validation"]))
+        results |= {"chosen_by": args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}
     if "test" in datasets:
-        scores = _test(trainer, datasets["test"], PREDICTIONS_FILE)
-        results |= {f"test_{name}": value for name, value in scores.items()}
+        results |= _scores("test", _predicted(trainer, datasets["test"], PREDICTIONS_FILE))
     if fold is not None and test_set is not None:
-        _test(trainer, test_set, TEST_SET_FILE)
+        _predicted(trainer, test_set, TEST_SET_FILE)
     trainer.test_results = {**results, **({"fold": True} if fold is not None else {})}
     trainer.create_model_card()
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
@@ -156,7 +158,11 @@ def _train(
         write_json(Path(args.output_dir) / RESULTS_FILE, results)
 
 
-def _test(trainer: RegressionTrainer, dataset: Dataset, file: str) -> dict[str, Any]:
+def _scores(split: str, scores: dict[str, Any]) -> dict[str, Any]:
+    return {f"{split}_{name}": value for name, value in scores.items()}
+
+
+def _predicted(trainer: RegressionTrainer, dataset: Dataset, file: str | None = None) -> dict[str, Any]:
     """The metrics of `dataset`, and those of saying the same of every text; its predictions are written to `file`."""
     logits, labels, _ = trainer.predict(dataset)
     predictions: Sequence[Any] = trainer.task.predictions(logits).tolist()
@@ -169,6 +175,6 @@ def _test(trainer: RegressionTrainer, dataset: Dataset, file: str) -> dict[str, 
         predictions = [names[number] for number in predictions]
     else:
         scores["constant_mse"] = float(((numpy.asarray(labels) - known.mean()) ** 2).mean())
-    if trainer.is_world_process_zero():
+    if file is not None and trainer.is_world_process_zero():
         write_predictions(Path(trainer.args.output_dir) / file, dataset, predictions)
     return scores

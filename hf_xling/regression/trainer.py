@@ -244,9 +244,22 @@ class RegressionTrainer(SharedTrainer):
         return scheduler
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write `README.md`: what the model predicts, how to use it, what it descends from, and `test_results`."""
+        """Write `README.md`: what the model predicts, how to use it, what it descends from, and what was measured.
+
+        That is `test_results`; where nobody has set them, the validation set's metrics of the checkpoint that was kept.
+        """
         if self.is_world_process_zero():
-            write_regressor_card(self, self.test_results)
+            write_regressor_card(self, self.test_results or self._validation_results())
+
+    def _validation_results(self) -> dict[str, Any]:
+        measured = [entry for entry in self.state.log_history if "eval_loss" in entry]
+        best = self.args.load_best_model_at_end
+        kept = [entry for entry in measured if entry["step"] == self.state.best_global_step] if best else measured
+        if not kept:
+            return {}
+        found = {f"validation_{name[5:]}": value for name, value in kept[-1].items() if name.startswith("eval_")}
+        known = {"n_validation": len(self.eval_dataset), "seed": self.args.seed}
+        return {**found, **known, **({"chosen_by": self.args.metric_for_best_model} if best else {})}
 
     def _table(self, dataset: Dataset, name: str) -> DocumentTable:
         return DocumentTable(dataset, self.cutter, name)
