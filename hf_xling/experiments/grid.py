@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import InputError
-from hf_xling.recipes import section
+from hf_xling.recipes import RecipeParser, section
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,20 @@ class ExperimentsConfig:
         for side in ("source_task", "target_task"):
             if "model_name_or_path" not in getattr(self, side):
                 raise InputError(f"{side}.model_name_or_path is needed: the checkpoint that training starts from")
+
+
+def main(argv: Sequence[str]) -> str:
+    """Parse, run, report, and return the closing lines: the table, and where everything is."""
+    about = "From source text to the report, each step skipped where an earlier run has finished it."
+    (config,) = RecipeParser([ExperimentsConfig], prog="hf-xling experiments", description=about).parse(argv)
+
+    from hf_xling.experiments.report import results_table, write_report
+    from hf_xling.experiments.runner import run_experiments  # with every stage, and torch
+
+    run_experiments(config)
+    report = write_report(config.output_dir)
+    return (
+        f"{results_table(report.summaries)}\n\n"
+        f"a row a run: {Path(config.output_dir) / 'results.jsonl'}\n"
+        f"report:      {report.html}"
+    )

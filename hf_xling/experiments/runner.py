@@ -24,12 +24,11 @@ from hf_xling.experiments.baselines import BASELINES, run_baseline
 from hf_xling.experiments.grid import ExperimentsConfig
 from hf_xling.experiments.launch import launch
 from hf_xling.experiments.plan import SIDES, Plan, language_of, make_plan, parse_section, task_section
-from hf_xling.experiments.report import results_table, write_report
 from hf_xling.generation import stage as generation
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filling import connect
 from hf_xling.generation.filters import FilterConfig
-from hf_xling.recipes import RecipeParser, to_argv
+from hf_xling.recipes import to_argv
 from hf_xling.regression.arguments import RegressionScriptArguments, is_trained
 from hf_xling.regression.config import RegressionConfig
 
@@ -214,16 +213,3 @@ def _measured(config: ExperimentsConfig, side: str, run_folder: Path) -> dict[st
         "started": results["started"],
         "seconds": results["seconds"],
     }
-
-
-def main(argv: Sequence[str]) -> str:
-    """Parse, run, report, and return the closing lines: the table, and where everything is."""
-    parser = RecipeParser([ExperimentsConfig], prog="hf-xling experiments", description=__doc__)
-    (config,) = parser.parse(argv)
-    run_experiments(config)
-    report = write_report(config.output_dir)
-    return (
-        f"{results_table(report.summaries)}\n\n"
-        f"a row a run: {Path(config.output_dir) / 'results.jsonl'}\n"
-        f"report:      {report.html}"
-    )

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from hf_xling.errors import EndpointError, InputError, XlingError
-from hf_xling.experiments.grid import ExperimentsConfig, paper_experiments
+from hf_xling.experiments.grid import ExperimentsConfig, main, paper_experiments
 from hf_xling.experiments.plan import make_plan
-from hf_xling.experiments.runner import Step, _run_steps, main, run_experiments
+from hf_xling.experiments.runner import Step, _run_steps, run_experiments
 from hf_xling.recipes import RecipeParser
 from hf_xling.sample.demo import world_texts
 from hf_xling.sample.encoder import make_encoder
