@@ -70,12 +70,10 @@ class SharedTrainer(Trainer):
         """
         if checkpoint is None:
             return None
-        state, patience = (
-            TrainerState.load_from_json(str(Path(checkpoint) / STATE_FILE)),
-            self.args.early_stopping_patience,
-        )
+        state = TrainerState.load_from_json(str(Path(checkpoint) / STATE_FILE))
         callback = state.stateful_callbacks.get("EarlyStoppingCallback", {})
         counter = callback.get("attributes", {}).get("early_stopping_patience_counter", 0)
+        patience = self.args.early_stopping_patience
         stopped = patience is not None and counter >= patience
         if not stopped and not 0 < self.args.max_steps <= state.global_step:
             return None
