@@ -157,7 +157,6 @@ def check_given(
         raise InputError(
             f"args: {config.__name__} is needed, not {type(args).__name__}; it has the same fields, and more"
         )
-    refuse(arguments, {}, {**REFUSED_ARGUMENTS, **reasons}, prefix="")
     optimizer, scheduler = arguments.get("optimizers") or (None, None)
     if scheduler is not None and optimizer is None:
         raise InputError("optimizers: a scheduler without its optimiser changes no learning rate")
