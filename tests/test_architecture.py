@@ -15,6 +15,7 @@ GROUND = {
     *(
         "errors",
         "figures",
+        "folding",
         "console",
         "recipes",
         "runs",

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_xling import runs
-from hf_xling.corpora.duplicates import fold
 from hf_xling.errors import InputError, one_line
+from hf_xling.folding import fold
 
 SCALES = ("adequacy", "fluency")
 COLUMNS = ("item", "source", "text", *SCALES, "comment")

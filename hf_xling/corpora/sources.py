@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy
 
-from hf_xling.corpora.duplicates import fold
 from hf_xling.errors import InputError, one_line
+from hf_xling.folding import fold
 from hf_xling.tables import HUB_ID, SPLIT_FILE, SUFFIXES, Table, stream_table
 
 SPLITS = ("train", "validation", "test")
