@@ -78,9 +78,10 @@ def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8)
 
     Texts are compared after `fold`. Equal ones are exact duplicates. Near duplicates are texts whose sets of character
     `SHINGLE`-grams, with the digits of all scripts as one, have a Jaccard similarity of at least `threshold`.
-    Candidates come from MinHash signatures by locality-sensitive hashing, and each is verified on the shingles themselves: no pair
-    is reported wrongly, and a pair at the threshold is missed with a probability of at most `MISSED`, one above it more
-    rarely. Hashes and permutations are seeded: equal texts in equal order give an equal result.
+    Candidates come from MinHash signatures by locality-sensitive hashing, and each is verified on the shingles
+    themselves: no pair is reported wrongly, and a pair at the threshold is missed with a probability of at most
+    `MISSED`, one above it more rarely. Hashes and permutations are seeded: equal texts in equal order give an equal
+    result.
 
     **Which row goes.** Where a text stands in two splits, the row of the earlier split is the leaked one, so `splits`
     are to be in the order train, validation, test. The training rows go, and the test set stays the published one:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from review_runs import fill, read_key, read_sheet, row, write_run
+from review_runs import NO, fill, rated, read_key, read_sheet, row, write_run
 
 from hf_xling.cli import run
 from hf_xling.corpora.review import make_sheet, review_facts, tally_sheets
@@ -16,7 +16,6 @@ from hf_xling.errors import InputError
 from hf_xling.hub.cards import render_card
 
 # Four raters, twelve units: Krippendorff (2011), "Computing Krippendorff's alpha-reliability", section C.
-NO = None
 PUBLISHED = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, NO, NO, NO],
     [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NO, 3],
@@ -30,18 +29,6 @@ def folder(tmp_path):
     folder = write_run(tmp_path / "run", [row(n) for n in range(12)])
     make_sheet(folder, 12)
     return folder
-
-
-def rated(adequacy, fluency=""):
-    """Writes the ratings of these lists, by item."""
-
-    def rate(item):
-        values = (column[item - 1] if isinstance(column, list) else column for column in (adequacy, fluency))
-        return {
-            name: "" if value is NO else str(value) for name, value in zip(("adequacy", "fluency"), values, strict=True)
-        }
-
-    return rate
 
 
 def sheets(folder, tmp_path, ratings, names="abcdefgh"):
@@ -142,7 +129,7 @@ HEADER = "item,adequacy,fluency\n"
         ("item,adequacy\n1,4\n", r"has no column `fluency`, or two; the columns of a sheet are item, source"),
         ("item,adequacy,fluency,fluency\n1,4,4,4\n", "has no column `fluency`, or two"),
         ("", "has no column `item`"),
-        (HEADER.encode() + b"1,\xe0\xae,4\n", r"a\.csv, line 2: is not UTF-8; save the sheet as `CSV UTF-8`"),
+        (HEADER.encode() + b"1,\xe0\xae,4\n", r"row 1 \(line 2\), column `adequacy`: 'à®'; a whole number"),
         (
             "item,text,adequacy,fluency\n1,another text,4,4\n",
             r"column `text`: is not the text of item 1; is this the sheet",
