@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,9 +26,10 @@ from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
 from hf_xling.corpora.sides import corpus_sides
 from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
 from hf_xling.errors import InputError
-from hf_xling.generation.languages import language_name
+from hf_xling.generation.languages import language_code, language_name
 from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
+from hf_xling.hub.values import check_license, check_repo_id
 from hf_xling.recipes import RecipeParser
 
 _TEXT = datasets.Value("string")
@@ -60,8 +63,11 @@ class CorpusSpec:
     name_in: str | None = None
 
     def corpus_name(self, language: str | None) -> str:
-        """What the corpus is called where its translations are in `language` (a code): `snli_telugu` for `te`."""
-        return self.name_in.format(language=language_name(language).lower()) if self.name_in and language else self.name
+        """What the corpus is called where its translations are in `language` (its name): `snli_telugu` for Telugu."""
+        slug = re.sub(
+            r"[^a-z0-9]+", "_", unicodedata.normalize("NFKD", language or "").encode("ascii", "ignore").decode().lower()
+        )
+        return self.name_in.format(language=slug.strip("_")) if self.name_in and slug.strip("_") else self.name
 
 
 @dataclass
@@ -125,6 +131,11 @@ class BuildConfig:
     _argument_group_name = "corpus"
 
     def __post_init__(self) -> None:
+        check_license(self.license)
+        check_repo_id(self.repo_id, "dataset")
+        for name in ("language", "source_language"):
+            if (value := getattr(self, name)) is not None:
+                setattr(self, name, language_code(value, f"--{name}"))
         shares = self.validation_share, self.test_share
         if min(shares) < 0 or sum(shares) >= 1:
             raise InputError(f"--validation_share {shares[0]} --test_share {shares[1]}: a part of the rows is needed")
@@ -223,13 +234,15 @@ def _duplicates(joined: Joined, spec: CorpusSpec, config: BuildConfig) -> Duplic
 
 
 def _language(config: BuildConfig, generations: Sequence[Generation]) -> str | None:
-    """The language of the translations, which is one; None where there are none."""
-    of = {each.manifest["language"] for each in generations if "translate" in each.manifest["chain"]}
-    into = next(iter(of), None)
+    """The name of the language of the translations, which is one; None where there are none."""
+    manifest = next(
+        (each.manifest for each in generations if "translate" in each.manifest["chain"]), {"language": None}
+    )
+    into = manifest["language"]
     if config.language not in (None, into):
         where = f"the translations of --generated are in {into}" if into else "the corpus has no translations"
         raise InputError(f"--language {config.language}: {where}")
-    return into
+    return into and manifest.get("language_name", language_name(into))
 
 
 def _by_chain(spec: CorpusSpec, sentences: Sentences, generations: Sequence[Generation]) -> list[Generation]:

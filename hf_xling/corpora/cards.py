@@ -22,7 +22,6 @@ from hf_xling.corpora.review import review_facts
 from hf_xling.corpora.sources import Sentences
 from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError
-from hf_xling.generation.languages import language_name
 from hf_xling.hub.cards import counts_table, render_card, renew_part
 from hf_xling.hub.names import model_name
 
@@ -47,7 +46,8 @@ class Facts(NamedTuple):
 
     Attributes:
         sources: `name`, `revision` and `sha256` of what was read.
-        language, into: of the source, and of the translations (None where there are none).
+        language: of the source, a code.
+        into: the name of the language of the translations; None where there are none.
         sentences: of the source.
         generations, lineage: the runs that are in the corpus, and all runs behind it.
         licences: the chain of them.
@@ -139,7 +139,7 @@ def corpus_licensing(spec: CorpusSpec, config: BuildConfig, lineage: Lineage) ->
 def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
     """The card of a corpus."""
     source, licences = config.source_name or spec.source_name, facts.licences
-    called = {"source": source, "language": language_name(facts.into) if facts.into else "another language"}
+    called = {"source": source, "language": facts.into or "another language"}
     rows = {name: len(facts.joined.tables[name]) for name in facts.files}
     metadata = {
         "pretty_name": spec.title.format(**called),

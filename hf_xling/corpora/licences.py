@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
-
 from hf_xling.corpora.terms import GENERATORS, SOURCES, Terms, find_terms
 from hf_xling.errors import InputError, one_line
+from hf_xling.hub.values import check_repo_id
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +117,7 @@ def check_publishable(chain: Licensing) -> None:
         InputError: the Hub takes no such name, or a licence would plainly be broken; the message has the way out.
     """
     name = chain.published.name
-    try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise InputError(f"--repo_id {name!r}: is no name of a {chain.published.kind}: {one_line(error)}") from error
+    check_repo_id(name, chain.published.kind)
     if chain.breaches:
         raise InputError(one_line(f"--repo_id {name}: cannot be published: {'; '.join(chain.breaches)}", limit=1000))
     for question in chain.open_questions:

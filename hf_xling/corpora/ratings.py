@@ -30,6 +30,7 @@ from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError, one_line
 from hf_xling.hub.cards import counts_table, render_card
 from hf_xling.hub.push import PushArguments
+from hf_xling.hub.values import check_license, check_repo_id
 from hf_xling.labels import label_values
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import Table, read_table
@@ -98,6 +99,8 @@ class RatedBuildConfig:
         if not dup.LOWEST_THRESHOLD <= self.near_threshold <= 1:
             raise InputError(f"--near_threshold {self.near_threshold}: {dup.LOWEST_THRESHOLD} to 1 is needed")
         label_values(self.label_map)
+        check_license(self.license)
+        check_repo_id(self.repo_id, "dataset")
 
 
 class RatedRow(NamedTuple):

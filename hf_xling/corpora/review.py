@@ -15,6 +15,7 @@ from hf_xling.corpora.generated import read_manifest
 from hf_xling.corpora.sheets import is_filled, read_ratings, write_sheet
 from hf_xling.corpora.tally import scale_rows, tally, tally_markdown
 from hf_xling.errors import InputError
+from hf_xling.generation.languages import language_code
 from hf_xling.hub.cards import counts_table
 from hf_xling.recipes import RecipeParser
 
@@ -43,6 +44,7 @@ class ReviewConfig:
             raise InputError(f"--sample {self.sample}: at least 1 is needed")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: 0 or more is needed")
+        self.language = self.language and language_code(self.language, "--language")
 
 
 def make_sheet(folder: str | Path, sample: int = 100, language: str | None = None, seed: int = 1) -> Sample:

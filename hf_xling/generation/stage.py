@@ -219,6 +219,7 @@ def _manifest(
         "task": config.task,
         "chain": [*chain_of(Path(config.input)), config.task],
         "language": config.profile.code,
+        "language_name": config.profile.name,
         "source_language": config.source_profile.code,
         "input": config.input,
         "model_id": info.model_id,

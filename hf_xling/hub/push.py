@@ -9,6 +9,7 @@ from typing import Any
 
 from hf_xling.errors import InputError
 from hf_xling.hub.publish import check_access, publish
+from hf_xling.hub.values import check_ref, check_repo_id
 from hf_xling.runs import write_json
 
 STATE_FILE = "trainer_state.json"
@@ -26,7 +27,9 @@ class PushArguments:
     _argument_group_name = "publishing"
 
     def check(self, repo_id: str | None) -> None:
-        """An `InputError` where there is no name to push to."""
+        """An `InputError` where there is no name to push to, or one or a tag that the Hub does not take."""
+        check_repo_id(repo_id, "dataset")
+        check_ref(self.tag, "--tag")
         if self.push_to_hub and repo_id is None:
             raise InputError("--push_to_hub: --repo_id ORG/NAME is needed, its name on the Hub")
 
@@ -61,6 +64,9 @@ class TrainingPushArguments:
                 f"--hub_strategy {self.hub_strategy}: would push a pickle of all arguments, the token among them; "
                 "take `end`"
             )
+        check_repo_id(self.hub_model_id, "model")
+        check_ref(self.hub_tag, "--tag")
+        check_ref(getattr(self, "hub_revision", None), "--hub_revision")
         self.hub_private_repo = self.hub_private_repo or None  # which leaves it to the organisation
 
 
