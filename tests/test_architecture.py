@@ -16,6 +16,7 @@ GROUND = {
         "errors",
         "figures",
         "folding",
+        "places",
         "console",
         "recipes",
         "runs",

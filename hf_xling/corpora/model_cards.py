@@ -10,7 +10,7 @@ from typing import Any
 import hf_xling
 from hf_xling.corpora.licences import Licensing, Published, check_publishable, licensing
 from hf_xling.corpora.lineage import Base, Lineage
-from hf_xling.corpora.origins import Corpus
+from hf_xling.corpora.origins import Corpus, licensing_parts
 from hf_xling.corpora.sources import SPLITS
 from hf_xling.corpora.terms import Terms, stated_terms
 from hf_xling.hub.cards import render_card
@@ -71,16 +71,7 @@ def model_licensing(lineage: Lineage, name: str | None = None) -> Licensing:
         lineage: of the model.
         name: under which it is published; None while it has none.
     """
-    sources: dict[str, Terms | None] = {}
-    generators: dict[str | None, None] = {}
-    questions: list[str] = []
-    for corpus in lineage.trained_on():
-        # Of a corpus that models wrote in, `other` stands for the chain, whose parts are here one by one.
-        stated = None if corpus.generators and corpus.license == "other" else _stated(corpus)
-        for source in corpus.sources:
-            sources[source] = sources.get(source) or stated
-        generators |= dict.fromkeys(generator.model_id for generator in corpus.generators)
-        questions += corpus.questions
+    sources, generators, questions = licensing_parts(lineage.trained_on())
     bases = [training.base for training in lineage.trainings]
     questions += [f"{base.name}: what it was trained on could not be read." for base in bases if base.unread]
     roots = {base.name: _stated(base) for base in bases if not base.recorded}
@@ -101,7 +92,7 @@ def hub_name(args: Any) -> str:
     return args.hub_model_id or Path(args.output_dir).resolve().name
 
 
-def _stated(of: Corpus | Base) -> Terms | None:
+def _stated(of: Base) -> Terms | None:
     return stated_terms(of.name, of.license, of.license_name, of.license_link)
 
 

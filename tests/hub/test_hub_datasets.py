@@ -128,7 +128,7 @@ def test_a_source_on_the_hub_has_its_splits_and_its_revision(call, tmp_path):
     script = "hf_xling.dataset_scripts.snli_sentences"
     status, out, err = call(command, script, argv)
     assert status == 0, err
-    assert "| train |           3 |         1 |          0 |          1 |     2 |        0 |                1 |" in out
+    assert "| train |           3 |       1 |          0 |          1 |     2 |        0 |                1 |" in out
     assert f"- `org/snli` (revision `{commit}`)" in (tmp_path / "corpus" / "README.md").read_text("utf-8")
     parts = {split: call(column_of, str(tmp_path / "corpus"), "sentences", "anchor", split) for split in rows}
     assert parts == {"train": ["A dog runs."], "test": ["It moves.", "A man reads."]}

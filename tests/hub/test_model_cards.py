@@ -261,10 +261,12 @@ def test_the_writers_of_a_corpus_are_those_of_its_rows_and_of_its_card(tmp_path)
     assert corpus.languages == ("en", "ta")
 
 
-def test_a_file_with_a_known_name_is_taken_for_it_and_said_to_be(tmp_path):
+def test_a_file_is_taken_for_what_it_is_named_after_only_where_that_bars_it(tmp_path):
     (tmp_path / "snli.txt").write_text("A dog runs.\n", encoding="utf-8")
-    corpus = corpus_of(str(tmp_path / "snli.txt"), {"train": 1}, {})
-    assert corpus.sources == ("SNLI",) and "goes by the name SNLI" in corpus.questions[0]
+    assert corpus_of(str(tmp_path / "snli.txt"), {"train": 1}, {}).sources == ("snli.txt",)
+    (tmp_path / "imdb.txt").write_text("A film.\n", encoding="utf-8")
+    corpus = corpus_of(str(tmp_path / "imdb.txt"), {"train": 1}, {})
+    assert corpus.sources == ("IMDB",) and "goes by the name IMDB" in corpus.questions[0]
     (tmp_path / "aclImdb").mkdir()  # the folder can tell what its files do not
     (tmp_path / "aclImdb" / "train.csv").write_text("text\nA film.\n", encoding="utf-8")
     assert corpus_of(str(tmp_path / "aclImdb" / "train.csv"), {"train": 1}, {}).sources == ("IMDB",)

@@ -71,7 +71,7 @@ def test_a_corpus_is_not_read_before_its_values_are_checked(script, argv, said, 
 @pytest.mark.parametrize("config", [SimCSEConfig, RegressionConfig])
 @pytest.mark.parametrize(
     ("argv", "said"),
-    [(["--tag", "v 1"], "--tag v 1"), (["--hub_tag", "x..y"], "--tag x..y"), (["--repo_id", "a/b/c"], "is no name of a"),
+    [(["--tag", "v 1"], "--tag v 1"), (["--hub_tag", "x..y"], "--tag x..y"), (["--repo_id", "a/b/c"], "is no name"),
      (["--hub_model_id", "org/a b"], "is no name of a model"), (["--hub_revision", "a b"], "--hub_revision a b")],
 )  # fmt: skip
 def test_a_training_is_not_begun_for_what_cannot_be_pushed(config, argv, said, tmp_path):
