@@ -21,7 +21,7 @@ from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, Duplicates, find_dupli
 from hf_xling.corpora.generated import PROVENANCE, Generation, Lineage, lineage_of, read_generation
 from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, texts_by_split
 from hf_xling.corpora.licences import check_publishable
-from hf_xling.corpora.origins import Corpus, known_language, read_origins, source_title
+from hf_xling.corpora.origins import Corpus, known_source, read_origins, source_title
 from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
 from hf_xling.corpora.sides import corpus_sides
 from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
@@ -196,7 +196,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     if runs.claim(config.output_dir, f"dataset_scripts/{spec.name}.py", identity):
         renew_reviews(Path(config.output_dir), lineage)
         return runs.read_run(config.output_dir)["counts"]  # its card gets another name where it is pushed
-    language, output = config.source_language or _source_language(lineage, origins), Path(config.output_dir)
+    language, output = config.source_language or _source_language(config, lineage, origins), Path(config.output_dir)
     joined = join(sentences, language, spec.with_source, generations)
     generations = [replace(each, rows=None) for each in generations]  # of a million rows half a gigabyte
     duplicates = _duplicates(joined, spec, config)
@@ -243,14 +243,15 @@ def _language(config: BuildConfig, generations: Sequence[Generation]) -> str | N
     return into and manifest.get("language_name", language_name(into))
 
 
-def _source_language(lineage: Lineage, origins: Sequence[Corpus]) -> str | None:
+def _source_language(config: BuildConfig, lineage: Lineage, origins: Sequence[Corpus]) -> str | None:
     """What the runs were told of the source, else what its card says or is known of it; None where that is not one."""
     told = {run.manifest["source_language"] for run in lineage.runs if len(run.manifest["chain"]) == 1}
     if len(told) == 1:
         return next(iter(told))
-    codes = [[iso_code(code) for code in origin.languages] or [known_language(origin)] for origin in origins]
-    of_all = {code for each in codes for code in each}
-    return next(iter(of_all)) if len(of_all) == 1 else None
+    stated = {iso_code(code) for origin in origins for code in origin.languages}
+    if not stated and (known := known_source(origins, config.source_name)) is not None:
+        return known.language
+    return next(iter(stated)) if len(stated) == 1 else None
 
 
 def _by_chain(spec: CorpusSpec, sentences: Sentences, generations: Sequence[Generation]) -> list[Generation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from hf_xling.corpora.lineage import Base, Lineage
 from hf_xling.corpora.origins import Corpus, licensing_parts
 from hf_xling.corpora.sources import SPLITS
 from hf_xling.corpora.terms import Terms, stated_terms
+from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import render_card
 from hf_xling.hub.contents import PLACEHOLDER, README
 from hf_xling.hub.results import Evidence, model_index, write_eval_results
@@ -99,13 +99,18 @@ def _stated(of: Base) -> Terms | None:
 def _ancestors(lineage: Lineage) -> dict[str, Any]:
     """The nearest base on the Hub, the datasets there, and the languages of what was learnt from."""
     bases = [training.base.name for training in lineage.trainings if _is_id(training.base)]
-    corpora = [corpus for training in lineage.trainings for corpus in training.corpora]
-    # The Hub takes codes of ISO 639 and nothing behind them.
-    codes = [re.match(r"[a-z]{2,3}(?![a-z])", code.lower()) for corpus in corpora for code in corpus.languages]
+    # What a model was only measured with is neither its training data nor its language.
+    corpora = [
+        corpus
+        for training in lineage.trainings
+        for corpus in training.corpora
+        if {"train", "validation"} & {*corpus.rows}
+    ]
+    codes = [iso_code(code) for corpus in corpora for code in corpus.languages]
     return {
         "base_model": next(reversed(bases), None),
         "datasets": list(dict.fromkeys(corpus.name for corpus in corpora if _is_id(corpus))),
-        "language": list(dict.fromkeys(code[0] for code in codes if code)),
+        "language": list(dict.fromkeys(code for code in codes if code)),
     }
 
 

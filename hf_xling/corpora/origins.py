@@ -140,11 +140,10 @@ def _known(origin: Corpus) -> str | None:
     return terms.name if terms is not None else None
 
 
-def known_language(origin: Corpus) -> str | None:
-    """The language of a source that is known by its id, or by the name that the user gave it."""
-    known = [find_terms(name, SOURCES) for name in origin.sources] if not origin.questions else []
-    languages = {terms.language for terms in known if terms is not None}
-    return next(iter(languages)) if len(languages) == 1 else None
+def known_source(origins: Sequence[Corpus], called: str | None) -> Terms | None:
+    """What is known of the source that the user names (`called`) or its id; the name of a file says nothing."""
+    names = [called] if called is not None else [origin.name for origin in origins if origin.sha256 is None]
+    return next((terms for name in names if (terms := find_terms(name, SOURCES)) is not None), None)
 
 
 def licensing_parts(corpora: Iterable[Corpus]) -> tuple[dict[str, Terms | None], list[str | None], list[str]]:

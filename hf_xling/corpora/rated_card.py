@@ -12,7 +12,7 @@ from hf_xling.corpora.cleaning import clean_text
 from hf_xling.corpora.duplicates import SHINGLE
 from hf_xling.corpora.generators import CARD_KEY, for_card
 from hf_xling.corpora.licences import Licensing, Published, licensing
-from hf_xling.corpora.origins import Corpus, licensing_parts, source_title
+from hf_xling.corpora.origins import Corpus, known_source, licensing_parts, source_title
 from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import counts_table, render_card
@@ -47,9 +47,7 @@ def rated_card(
 ) -> str:
     """The card; `facts` are the usable rows, duplicates, published rows, counts and files of `ratings.build`."""
     called = config.source_name or source_title(origins)
-    # As the user or its id says, not the name of a file.
-    ids = [origin.name for origin in origins if origin.sha256 is None]
-    terms = find_terms(config.source_name or next(iter(ids), ""), SOURCES)
+    terms = known_source(origins, config.source_name)
     is_known = terms is not None and terms.name == spec.made_for
     language = config.language or (terms.language if is_known and terms else None)
     stated = {iso_code(code) for origin in origins for code in origin.languages}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import one_line
+from hf_xling.hub.values import LICENSES
 
 CHECKED = "November 2026"
 _PERMISSIVE = ("apache-2.0", "mit", "bsd-")  # of a base model: what is trained from it may have another licence
@@ -163,7 +164,8 @@ def stated_terms(
     )
     obligations += [f"who reads it agrees to this, says its card: “{one_line(asked)}”"] if asked else []
     free = identifier is not None and identifier.startswith(_PERMISSIVE)
-    custom = bool(identifier) and license in (None, "other")
+    # What is none of the Hub's identifiers would be refused there under `license`.
+    custom = bool(identifier) and (license in (None, "other") or identifier not in LICENSES)
     questions = () if identifier else (f"{name}: its card states no licence.",)
     told = {"obligations": tuple(obligations), "questions": questions, "free_outputs": free, "custom": custom}
     return Terms(name, "", title, link, identifier, None, **told, **bars)

@@ -105,8 +105,18 @@ def publish(
         return Publication(_url(api, name, kind), sha, push.mark(sha, tag), is_new)
 
 
-def check_access(repo_id: str, *, kind: Kind, private: bool | None = None, token: str | None = None) -> str:
+def check_access(
+    repo_id: str,
+    *,
+    kind: Kind,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+    tag: str | None = None,
+) -> str:
     """The full name of a repository, once it seems that one may push to it: for before long work. Changes nothing.
+
+    What is pushed is new, so a tag that is there would have to move.
 
     Raises:
         InputError, XlingError: as for `publish`.
@@ -122,7 +132,11 @@ def check_access(repo_id: str, *, kind: Kind, private: bool | None = None, token
         of_token = ((account.get("auth") or {}).get("accessToken") or {}).get("role")
         if owner not in roles or "read" in (roles[owner], of_token):
             raise Refusal(f"the token (of {account['name']}) has no right to write there")
-        _is_there(api, name, kind, private)
+        refs = api.list_repo_refs(name, repo_type=kind) if _is_there(api, name, kind, private) else None
+        _refuse_moving(tag, {ref.name: ref.target_commit for ref in refs.tags} if refs else {}, None)
+        branches = {branch.name for branch in refs.branches} if refs else {constants.DEFAULT_REVISION}
+        if revision is not None and revision not in branches:
+            raise Refusal(f"has no branch {revision}, which --hub_revision gives; it has {', '.join(sorted(branches))}")
         return name
 
 

@@ -86,8 +86,8 @@ class ModelPush:
         self.wanted, args.push_to_hub = args.push_to_hub and args.should_save, False
         self.repo_id = args.hub_model_id or Path(args.output_dir).resolve().name
         if self.wanted and not is_finished:
-            options = {"private": args.hub_private_repo, "token": args.hub_token}
-            self.repo_id = args.hub_model_id = check_access(self.repo_id, kind="model", **options)
+            options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
+            self.repo_id = args.hub_model_id = check_access(self.repo_id, kind="model", tag=args.hub_tag, **options)
 
     def publish(self) -> list[str]:
         """Push the output folder if that is asked for; return the closing line on it."""

@@ -141,6 +141,12 @@ def test_a_licence_of_its_own_keeps_name_and_link(corpus, tmp_path):
     assert {name: told[name] for name in front} == front and "<https://e.org/terms>" in body
 
 
+@pytest.mark.parametrize("license", ["cc-by-nc-sa-3.0-igo", "Apache License 2.0", "my terms"])
+def test_a_licence_that_the_hub_would_refuse_is_other_with_its_name(corpus, tmp_path, license):
+    front, _ = card(corpus("snli_sentences", source=dataset(tmp_path / "news", ROWS, license=license)))
+    assert (front["license"], front["license_name"]) == ("other", license.lower().replace(" ", "-"))
+
+
 def test_a_source_without_a_licence_is_not_stated(corpus, tmp_path):
     told, body = card(corpus("snli_sentences", source=dataset(tmp_path / "news", ROWS, citation="")))
     assert "license" not in told and "No licence is known for the whole" in body

@@ -91,6 +91,13 @@ def test_a_name_without_the_prefix_is_refused_with_the_way_out_and_with_it_warne
         assert len(caplog.messages) == len(model_licensing(lineage).open_questions) > 2
 
 
+def test_what_a_model_was_measured_with_is_neither_its_training_data_nor_its_language(tmp_path):
+    sts = Corpus("org/sts", SHA, rows={"similarity": 9}, sources=("org/sts",), languages=("de",))
+    learnt = dataclasses.replace(REVIEWS, languages=("tam", "Tamil", "pt-BR"))
+    front, _ = write(tmp_path, Lineage((Training("SimCSE", MBERT, (learnt, sts)),)))
+    assert front["datasets"] == ["org/reviews"] and front["language"] == ["ta", "pt"]
+
+
 def test_the_weights_count_too(tmp_path):
     from_llama = Lineage((Training("SimCSE", Base("meta-llama/Llama-3.2-1B"), ()),))
     with pytest.raises(InputError, match="begins with “Llama”"):
