@@ -122,11 +122,10 @@ def read_origins(
             own = () if corpus.sources == (corpus.name,) and corpus.sha256 is not None else corpus.sources
             sources = tuple(dict.fromkeys([*own, called])) if is_known or not own else own
             found[place] = replace(corpus, sources=sources)
-    by_name = {corpus.name: corpus for corpus in found}
     for corpus in map(_recorded, manifests):
-        if corpus is not None:
-            by_name.setdefault(corpus.name, corpus)
-    return [*by_name.values()]
+        if corpus is not None and corpus.name not in {each.name for each in found}:
+            found.append(corpus)
+    return found
 
 
 def source_title(origins: Sequence[Corpus]) -> str:
@@ -155,12 +154,15 @@ def licensing_parts(corpora: Iterable[Corpus]) -> tuple[dict[str, Terms | None],
         # Of a corpus that models wrote in, `other` stands for the chain, whose parts are here one by one.
         is_chain = bool(corpus.generators) and corpus.license == "other"
         stated = None if is_chain else stated_terms(corpus.name, *(getattr(corpus, name) for name in STATED[:4]))
-        for source in corpus.sources:
-            sources[source] = sources.get(source) or stated
         # What its own card states holds beside what is known of the source that it names.
         known = [find_terms(source, SOURCES) for source in corpus.sources]
-        if stated is not None and all(known) and stated.license not in {terms.license for terms in known if terms}:
-            sources[corpus.name] = stated
+        is_more = stated is not None and stated.license not in {terms.license for terms in known if terms}
+        for source in (*corpus.sources, *([corpus.name] if is_more and all(known) else [])):
+            before = sources.get(source)
+            is_another = before is not None and stated is not None and before.license != stated.license
+            # Files of different terms can share a name.
+            name = f"{source} ({(corpus.sha256 or corpus.revision or 'another')[:8]})" if is_another else source
+            sources[name] = sources.get(name) or stated
         generators |= dict.fromkeys(generator.model_id for generator in corpus.generators)
         questions += corpus.questions
     return sources, [*generators], questions

@@ -64,14 +64,15 @@ def test_a_link_is_that_of_the_one_licence(corpus, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "data.csv").write_text(f"text\nSentence {name}.\n")
         told = f"license: other\nlicense_name: {name}-terms\nlicense_link: https://e.org/{name}\n"
+        told += "configs:\n- config_name: default\n  data_files: data.csv\n"
         (tmp_path / name / "README.md").write_text(f"---\n{told}---\n")
     front = card(corpus("snli_sentences", source=tmp_path / "one", output=tmp_path / "alone"))[0]
     assert front["license_link"] == "https://e.org/one"
     both = {"source": tmp_path / "one" / "data.csv", "test_file": str(tmp_path / "two" / "data.csv")}
-    front, _ = card(corpus("snli_sentences", output=tmp_path / "both", source_name="SNLI", **both))
-    assert "license_link" not in front
-    front = card(corpus("snli_sentences", output=tmp_path / "named", repo_id="me/mine", source_name="SNLI", **both))[0]
-    assert front.get("license_link") in (None, "https://huggingface.co/datasets/me/mine#licences")
+    front, _ = card(corpus("snli_sentences", output=tmp_path / "both", **both))
+    assert "license_link" not in front and "one-terms" in front["license_name"] and "two-terms" in front["license_name"]
+    front = card(corpus("snli_sentences", output=tmp_path / "named", repo_id="me/mine", **both))[0]
+    assert front["license_link"] == "https://huggingface.co/datasets/me/mine#licences"
 
 
 def test_a_name_that_nobody_has_is_no_place_to_load_from(corpus, tmp_path):
