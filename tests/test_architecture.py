@@ -15,6 +15,8 @@ GROUND = {
     *(
         "errors",
         "figures",
+        "folding",
+        "places",
         "console",
         "recipes",
         "runs",

@@ -35,7 +35,7 @@ from hf_xling.generation.ranks import Ranks
 from hf_xling.generation.rows import Tally, Written, tally, write_rows
 from hf_xling.generation.serve import ServedModel, serving_model
 from hf_xling.generation.similarity import Similarity
-from hf_xling.generation.sources import chain_of, read_sources
+from hf_xling.generation.sources import chain_of, read_sources, source_record
 from hf_xling.generation.window import Stopped
 from hf_xling.recipes import RecipeParser
 
@@ -219,8 +219,10 @@ def _manifest(
         "task": config.task,
         "chain": [*chain_of(Path(config.input)), config.task],
         "language": config.profile.code,
+        "language_name": config.profile.name,
         "source_language": config.source_profile.code,
         "input": config.input,
+        "source": source_record(config.input),
         "model_id": info.model_id,
         "model_sha": info.model_sha,
         "wire": info.wire,

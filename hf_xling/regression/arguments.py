@@ -39,7 +39,8 @@ class RegressionScriptArguments:
         default=None, metadata={"help": "LOW HIGH: the ratings that there are; others are bad rows"}
     )
     clean: bool = field(
-        default=False, metadata={"help": "take tags, entities and <NEWLINE> out of the texts first, and normalise them"}
+        default=False,
+        metadata={"help": "take tags and <NEWLINE> out of the texts first, read entities, and normalise them"},
     )
     on_bad_row: Literal["error", "drop"] = field(
         default="error", metadata={"help": "a row without text or number, out of range, or contradicting another"}
