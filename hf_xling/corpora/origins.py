@@ -20,7 +20,7 @@ from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import one_line
 from hf_xling.hub.contents import README, data_patterns
 from hf_xling.runs import content_hash
-from hf_xling.tables import HUB_ID, SUFFIXES
+from hf_xling.tables import HUB_ID, dataset_id
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -223,5 +223,4 @@ def _of_run(source: str | None) -> tuple[tuple[str, ...], list[Generator]] | Non
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     generators += [Generator(task=chain[-1]) for chain in lineage.gone]
-    ids = [HUB_ID.match(root) and Path(root).suffix not in SUFFIXES and not Path(root).exists() for root in roots]
-    return tuple(root if is_id else Path(root).name for root, is_id in zip(roots, ids, strict=True)), generators
+    return tuple(root if dataset_id(root) else Path(root).name for root in roots), generators
