@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from hf_xling.errors import XlingError, one_line
+from hf_xling.errors import InputError, XlingError, one_line
 
 DEBUG_VARIABLE = "HF_XLING_DEBUG"
+# What a path that somebody gave can raise, wherever it is opened.
+_OF_PATHS = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
 
 
 def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str] | None = None) -> int:
@@ -38,6 +40,9 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
         if isinstance(error, XlingError):
             print(f"error: {one_line(error)}", file=sys.stderr)
             return error.status
+        if isinstance(error, _OF_PATHS) and error.filename is not None:
+            print(f"error: {one_line(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
+            return InputError.status
         hint = "" if debug else " (--debug shows the traceback)"
         print(f"error: {type(error).__name__}: {one_line(error)}{hint}", file=sys.stderr)
         return 1

@@ -53,6 +53,8 @@ class PredictConfig:
     _argument_group_name = "predict"
 
     def __post_init__(self) -> None:
+        if Path(self.output).is_dir():
+            raise InputError(f"--output {self.output}: is a folder; a file is needed")
         if Path(self.output).suffix not in SUFFIXES:
             raise InputError(f"--output {self.output}: a file that ends in {', '.join(SUFFIXES)} is needed")
         if self.clamp is not None and not (len(self.clamp) == 2 and self.clamp[0] < self.clamp[1]):
@@ -74,7 +76,7 @@ def predict(config: PredictConfig) -> tuple[int, int]:
     first.column(config.text_column)
     model = load(config)
     names, rows, empty = _names(model), 0, 0
-    with _writer(config.output) as write, tqdm(unit=" texts", desc="predict") as bar:
+    with _said(config.output), _writer(config.output) as write, tqdm(unit=" texts", desc="predict") as bar:
         for block in _chain(first, blocks):
             if taken := [name for name in names if name in block.columns]:
                 raise InputError(f"{block.name}: has a column `{taken[0]}`, which is about to be written; rename it")
@@ -149,6 +151,14 @@ def _chain(first: Table, rest: Iterator[Table]) -> Iterator[Table]:
 
 
 @contextmanager
+def _said(output: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
 def _writer(output: str) -> Iterator[Any]:
     """A function that writes a block and its new columns to `output`, which appears whole when all is written."""
     suffix = Path(output).suffix
@@ -165,7 +175,7 @@ def _lines(stream: Any) -> Any:
     def write(block: Table, columns: dict[str, list[Any]]) -> None:
         every = {**block.columns, **columns}
         for values in zip(*every.values(), strict=True):
-            stream.write(json.dumps(dict(zip(every, values, strict=True)), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(dict(zip(every, values, strict=True)), ensure_ascii=False, default=str) + "\n")
 
     return write
 
