@@ -28,6 +28,7 @@ from hf_xling.generation.languages import language_name
 from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
 from hf_xling.recipes import RecipeParser
+from hf_xling.tables import check_once
 
 _TEXT = datasets.Value("string")
 _COMMON = {"group": datasets.Value("int64"), **dict.fromkeys(PROVENANCE, _TEXT)}
@@ -132,6 +133,7 @@ class BuildConfig:
             raise InputError(
                 "--validation_share and --test_share go with a source without splits, not with --test_file"
             )
+        check_once("--text_column", self.text_column)
         if not LOWEST_THRESHOLD <= self.near_threshold <= 1:
             raise InputError(f"--near_threshold {self.near_threshold}: {LOWEST_THRESHOLD} to 1 is needed")
 

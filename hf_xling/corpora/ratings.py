@@ -32,7 +32,7 @@ from hf_xling.hub.cards import counts_table, render_card
 from hf_xling.hub.push import PushArguments
 from hf_xling.labels import label_values
 from hf_xling.recipes import RecipeParser
-from hf_xling.tables import Table, read_table
+from hf_xling.tables import Table, read_table, row_ids
 
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
 _TEXT = datasets.Value("string")
@@ -121,14 +121,14 @@ def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[R
     for split, table in _tables(config).items():
         text_column = config.text_column or _known(table.require_rows(), spec.text_columns) or spec.text_columns[0]
         label_column = config.label_column or _known(table, spec.label_columns) or spec.label_columns[0]
-        ids = table.columns.get(_known(table, spec.id_columns)) or [None] * len(table)
+        ids = row_ids(table, _known(table, spec.id_columns) or "id")
         columns = zip(ids, table.column(text_column), table.column(label_column), strict=True)
         rows[split], unusable[split], first = [], Counter(), ""
         for index, (id, text, label) in enumerate(columns):
             clean = clean_text(text) if isinstance(text, str) else None
             rating = _rating(label, values, table.class_names.get(label_column))
             if clean and isinstance(rating, float):
-                rows[split].append(RatedRow(str(index + 1 if id is None else id), text, clean, rating))
+                rows[split].append(RatedRow(id, text, clean, rating))
                 continue
             problem = "no text" if clean is None else "empty text" if not clean else rating
             if not unusable[split]:

@@ -106,7 +106,7 @@ def _tables(
     if own is None:
         if splits not in (None, ["train"]):
             raise InputError(f"--split {' '.join(splits)}: {source} has no splits of its own")
-        return [(None, stream_table(source, config=config))]
+        return [(None, _filled(stream_table(source, config=config)))]
     parts = []
     for name in splits or [*named_splits(source, config).values()] or ["train"]:
         split = next(iter(known_splits([name])), None)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hf_xling.errors import InputError
 from hf_xling.generation.config import GenerateConfig
-from hf_xling.tables import Table, read_table
+from hf_xling.tables import Table, read_table, row_ids
 
 
 class Source(NamedTuple):
@@ -30,7 +30,7 @@ class Sources:
     Attributes:
         names: the text columns.
         columns: the texts of each.
-        ids, parents, roots: of the rows; None where the rows have none of their own.
+        ids, parents, roots: of the rows; None where they are only numbered, or have none.
     """
 
     names: Sequence[str]
@@ -76,8 +76,10 @@ def read_sources(config: GenerateConfig) -> Sources:
             raise InputError(f"{table.where(row)}, column `{name}`: {values[row]!r} is no text")
     # Rows of another run carry their lineage: what this run reads as `text` was made there from `source_text`.
     lineage = table.columns if "root_text" in table.columns else {}
-    id_column = config.id_column or ("id" if lineage else None)
-    ids = _ids(table, id_column, lineage.get("sample")) if id_column else None
+    if config.id_column or lineage:
+        ids = _ids(table, config.id_column or "id", lineage.get("sample"))
+    else:
+        ids = row_ids(table)
     return Sources(config.text_column, columns, ids, lineage.get("source_text"), lineage.get("root_text"))
 
 

@@ -17,7 +17,7 @@ from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
 from hf_xling.labels import label_values
-from hf_xling.tables import Table, read_table
+from hf_xling.tables import Table, read_table, row_ids
 
 if TYPE_CHECKING:
     from hf_xling.regression.arguments import RegressionScriptArguments
@@ -63,7 +63,7 @@ def load_splits(
     """The splits that `script` names, with every row checked and, with `--clean`, every text cleaned.
 
     A dataset must have a test split, unless `--folds` make tests of the training split. `id` is the table's own column
-    of that name, else (and where that is null) the data row, from 1.
+    of that name where its values are unique, else (and where it is null) the data row, from 1.
 
     A bad row has no text (after cleaning), no label or one that is no finite number in `--label_range` (no name in
     `--label_map`), or the text of an earlier row of its split with another label. With `--on_bad_row error` the first
@@ -155,8 +155,7 @@ def _usable(
     table.require_rows()
     rows, lost = _Rows([], [], []), Counter()
     first: dict[str, tuple[int, Any]] = {}  # row and label by text
-    ids = table.columns.get("id") or [None] * len(table)
-    columns = zip(ids, table.column(script.text_column), table.column(script.label_column), strict=True)
+    columns = zip(row_ids(table), table.column(script.text_column), table.column(script.label_column), strict=True)
     for row, (id, text, label) in enumerate(columns):
         try:
             text, label = _text(text, script.clean), read_label(label)
@@ -171,7 +170,7 @@ def _usable(
                 raise InputError(f"{table.where(row)}: {bad}") from None
             lost[bad.reason] += 1
         else:
-            rows.ids.append(str(row + 1 if id is None else id))
+            rows.ids.append(id)
             rows.texts.append(text)
             rows.labels.append(label)
     if not rows.ids:
