@@ -84,6 +84,9 @@ class BuildConfig:
     text_column: list[str] | None = field(
         default=None, metadata={"help": "text columns of the source; default: premise and hypothesis, or text"}
     )
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "config of a source that is a dataset with some"}
+    )
     label_column: str | None = field(
         default=None,
         metadata={"help": "labels of inference (entailment, …), for triplets; default: label or gold_label; or: none"},
@@ -144,7 +147,7 @@ class BuildConfig:
         source = files if len(files) > 1 else self.source
         held_out = {"validation": self.validation_share, "test": self.test_share}
         held_out = held_out if any(held_out.values()) else None
-        return read_sentences(source, self.text_column, self.label_column, self.split, held_out)
+        return read_sentences(source, self.text_column, self.label_column, self.split, held_out, self.dataset_config)
 
 
 class LedgerCorpus(TableBuilder):
@@ -172,6 +175,8 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
             output folder of another run, or a `repo_id` under which it cannot be published.
     """
     sentences = config.read()
+    for row in sentences.counts:
+        _check_filled(row["split"], row["texts"], row["sentences"])
     generations = _by_chain(spec, sentences, [read_generation(folder) for folder in config.generated])
     into = _language(config, generations)
     lineage = lineage_of(generations)
@@ -182,6 +187,8 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     hashes = [runs.file_hash(Path(generation.folder) / "accepted") for generation in generations]
     # What was read makes the corpus, wherever it lies; a dataset on the Hub can change under its name.
     own = {**vars(config), "output_dir": None, "repo_id": None, "generated": hashes}
+    if config.dataset_config is None:
+        del own["dataset_config"]  # corpora that were built before there was one stay the same
     identity = runs.by_content(own, ("source", "validation_file", "test_file", "task_file"))
     if not Path(config.source).exists():
         identity["source"] = f"{config.source} ({sentences.digest})"
@@ -205,6 +212,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
         write_audit(output / FOLDER, corpus_sides(batches["sentences"], batches["pairs"], language), task)
     given = (config.source, config.validation_file, config.test_file)
     sources = [place_of_dataset(source) for source in given if source is not None]
+    sources[0]["config"] = config.dataset_config
     facts = Facts(sources, language, into, sentences, generations, lineage, licences, joined, duplicates, files)
     runs.write_text(output / "README.md", corpus_card(spec, config, facts))
     counts = all_counts(sentences, joined)
@@ -219,9 +227,18 @@ def _duplicates(joined: Joined, spec: CorpusSpec, config: BuildConfig) -> Duplic
     duplicates = find_duplicates(texts, config.near_threshold)
     if config.drop_leaked:
         leaked = {split: texts[split].take(rows) for split, rows in duplicates.leaked.items() if rows}
+        counts = {split: len(texts[split]) for split in texts}
         texts.clear()  # the rows that are dropped with it
         joined.drop(leaked)
+        after = texts_by_split(joined, spec.with_source)
+        for split, count in counts.items():
+            _check_filled(split, count, len(after.get(split, ())))
     return duplicates
+
+
+def _check_filled(split: str, before: int, left: int) -> None:
+    if before and not left:
+        raise InputError(f"split {split}: each of its {before:,} texts stands in a later split too")
 
 
 def _language(config: BuildConfig, generations: Sequence[Generation]) -> str | None:

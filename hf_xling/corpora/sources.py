@@ -12,6 +12,7 @@ import numpy
 
 from hf_xling.corpora.duplicates import fold
 from hf_xling.errors import InputError, one_line
+from hf_xling.labels import BadRow, class_name
 from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
 
 # Where --text_column is not given: SNLI's columns on the Hub and in its own files, else the one text column.
@@ -107,13 +108,14 @@ def _tables(
         if splits not in (None, ["train"]):
             raise InputError(f"--split {' '.join(splits)}: {source} has no splits of its own")
         return [(None, _filled(stream_table(source, config=config)))]
-    parts = []
-    for name in splits or [*named_splits(source, config).values()] or ["train"]:
-        split = next(iter(known_splits([name])), None)
+    if splits is None:
+        wanted = list((named_splits(source, config) or {"train": "train"}).items())
+    else:
+        wanted = [(next(iter(known_splits([name])), None), name) for name in splits]
+    for split, name in wanted:
         if split is None or not {name, split} & {*own, *known_splits(own)}:
             raise InputError(f"{source}: has no split `{name}` to take; its splits are {', '.join(own)}")
-        parts.append((split, stream_table(source, config=config, split=name)))
-    return parts
+    return [(split, stream_table(source, config=config, split=name)) for split, name in wanted]
 
 
 def _filled(tables: Iterator[Table]) -> Iterator[Table]:
@@ -218,9 +220,13 @@ def _labels(table: Table, name: str | None, by_default: bool) -> Any:
 
     def label(index: int) -> str | None:
         value = values[index]
-        if value is None or str(value) in UNLABELLED:
+        try:
+            word = class_name(value, classes)
+        except BadRow as bad:
+            word = "" if bad.reason == "label is null" else None
+        if word in UNLABELLED:
             return None
-        word = classes[value] if classes and isinstance(value, int) else LABELS.get(str(value), str(value))
+        word = word and LABELS.get(word, word.lower())
         if word not in LABELS.values():
             raise InputError(
                 f"{table.where(index)}: `{name}` is {one_line(repr(value), 60)}; entailment, neutral or contradiction "

@@ -59,6 +59,9 @@ class GenerateConfig:
         default=None,
         metadata={"help": "column that names the rows; default: `id` where its values are unique, else the row number"},
     )
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "config of an input that is a dataset with some"}
+    )
     split: str = field(default="train", metadata={"help": "split, where the input is a dataset"})
     samples: int = field(default=1, metadata={"help": "answers to each text, with seeds that count up from --seed"})
     wire: Literal["auto", "generate", "chat"] = field(

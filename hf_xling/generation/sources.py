@@ -69,7 +69,7 @@ def read_sources(config: GenerateConfig) -> Sources:
     Raises:
         InputError: no such file or column, no rows, a value that is no text, or an id that is missing or stands twice.
     """
-    table = read_table(config.input, split=config.split).require_rows()
+    table = read_table(config.input, config.dataset_config, config.split).require_rows()
     columns = [table.column(name) for name in config.text_column]
     for (name, values), row in product(zip(config.text_column, columns, strict=True), range(len(table))):
         if not isinstance(values[row], str | None):

@@ -40,6 +40,10 @@ class PredictConfig:
     model: str = field(metadata={"help": "a rating model, an ensemble or a classifier: folder or Hub id"})
     input: str = field(metadata={"help": ".txt (a text a line), .csv, .tsv, .jsonl, .parquet, a folder, or a Hub id"})
     output: str = field(metadata={"help": "a .csv, .tsv, .jsonl or .parquet file"})
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "config of an input that is a dataset with some"}
+    )
+    split: str = field(default="train", metadata={"help": "split, where the input is a dataset"})
     model_revision: str | None = field(default=None, metadata={"help": "revision on the Hub"})
     text_column: str = field(default="text", metadata={"help": "column of the texts"})
     clean: bool = field(default=False, metadata={"help": "clean the texts first, as `--clean` does in training"})
@@ -71,7 +75,7 @@ def predict(config: PredictConfig) -> tuple[int, int]:
     """
     if Path(config.input).exists() and Path(config.input).resolve() == Path(config.output).resolve():
         raise InputError(f"--output {config.output}: is the input; give another file")
-    blocks = stream_table(config.input, ROWS_PER_BLOCK)
+    blocks = stream_table(config.input, ROWS_PER_BLOCK, config.dataset_config, config.split)
     first = next(blocks).require_rows()
     first.column(config.text_column)
     model = load(config)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hf_xling.console import note_once
 from hf_xling.errors import InputError
-from hf_xling.tables.table import say
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 _SAME = {".json": ".jsonl", ".ndjson": ".jsonl", ".tab": ".tsv", ".pq": ".parquet"}  # other suffixes of these kinds
@@ -85,7 +85,7 @@ def files_by_split(folder: Path) -> dict[str | None, list[Path]]:
     out = [path for path in files if path not in used and (kind_of(path) or path.name.lower().endswith(_OTHER))]
     if used and out:
         left, read = ([path.relative_to(folder) for path in paths] for paths in (out, used))
-        say(f"{folder}: {_listed(left)} left out; what is read is {_listed(read)}")
+        note_once(f"{folder}: {_listed(left)} left out; what is read is {_listed(read)}")
     return parts
 
 

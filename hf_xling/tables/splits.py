@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hf_xling.console import note_once
 from hf_xling.errors import InputError, one_line
 from hf_xling.tables.files import dataset_id, files_by_split, has_tables
-from hf_xling.tables.table import Table, say
+from hf_xling.tables.table import Table
 
 SPLITS = ("train", "validation", "test")
 # Other names of them, the most certain first. `load_dataset` takes `eval` for a test split; here one called `test` is.
@@ -54,7 +55,7 @@ def named_splits(source: str, config: str | None = None) -> dict[str, str] | Non
     renamed = [f"`{name}` is its {split} split" for split, name in found.items() if split != name]
     left = [f"`{name}` is left out" for name in names if name not in found.values()]
     if found and (renamed or left):
-        say(f"{source}: {', '.join([*renamed, *left])}")
+        note_once(f"{source}: {', '.join([*renamed, *left])}")
     return found
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from hf_xling.console import note
+from hf_xling.console import note_once
 from hf_xling.errors import InputError
 
 
@@ -89,10 +87,10 @@ def row_ids(table: Table, column: str = "id") -> list[str]:
     given = [None if _is_blank(value) else str(value) for value in table.columns[column]]
     ids = [number if id is None else id for id, number in zip(given, numbers, strict=True)]
     if len(set(ids)) < len(ids):
-        say(f"{table.name}: the values of column `{column}` are not unique; rows are named by their numbers")
+        note_once(f"{table.name}: the values of column `{column}` are not unique; rows are named by their numbers")
         return numbers
     if missing := given.count(None):
-        say(f"{table.name}: {missing:,} rows have no value in column `{column}`; they are named by their numbers")
+        note_once(f"{table.name}: {missing:,} rows have no value in column `{column}`; they are named by their numbers")
     return ids
 
 
@@ -105,10 +103,3 @@ def check_once(option: str, names: Sequence[str] | None) -> None:
     for name in names or ():
         if names.count(name) > 1:
             raise InputError(f"{option} {' '.join(names)}: names the column `{name}` twice")
-
-
-@cache
-def say(text: str) -> None:
-    """`note`, once, from the first of the processes of a launch: all read the same tables, and some several times."""
-    if int(os.environ.get("RANK", "0")) == 0:
-        note(text)
