@@ -211,8 +211,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
         batches = {name: table.to_batches(ROWS_PER_TABLE) for name, table in joined.tables.items()}
         write_audit(output / FOLDER, corpus_sides(batches["sentences"], batches["pairs"], language), task)
     given = (config.source, config.validation_file, config.test_file)
-    sources = [place_of_dataset(source) for source in given if source is not None]
-    sources[0]["config"] = config.dataset_config
+    sources = [{**place_of_dataset(source), "config": config.dataset_config} for source in given if source is not None]
     facts = Facts(sources, language, into, sentences, generations, lineage, licences, joined, duplicates, files)
     runs.write_text(output / "README.md", corpus_card(spec, config, facts))
     counts = all_counts(sentences, joined)
