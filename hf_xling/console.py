@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from hf_xling.errors import XlingError, one_line
+from hf_xling.errors import InputError, XlingError, one_line
 
 DEBUG_VARIABLE = "HF_XLING_DEBUG"
+# What a path that somebody gave can raise, wherever it is opened.
+_OF_PATHS = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
+_NOTED: set[str] = set()  # what `note_once` has said of this command
 
 
 def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str] | None = None) -> int:
@@ -21,6 +24,7 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
     `argv` shows the traceback of a failure.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    _NOTED.clear()
     debug = take_debug_flag(argv) or os.environ.get(DEBUG_VARIABLE) == "1"
     before = os.environ.get(DEBUG_VARIABLE, "")
     os.environ[DEBUG_VARIABLE] = "1" if debug else before  # for the scripts that this command launches
@@ -38,6 +42,9 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
         if isinstance(error, XlingError):
             print(f"error: {one_line(error)}", file=sys.stderr)
             return error.status
+        if isinstance(error, _OF_PATHS) and error.filename is not None:
+            print(f"error: {one_line(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
+            return InputError.status
         hint = "" if debug else " (--debug shows the traceback)"
         print(f"error: {type(error).__name__}: {one_line(error)}{hint}", file=sys.stderr)
         return 1
@@ -53,6 +60,13 @@ def announce(line: str) -> None:
 def note(text: str) -> None:
     """Print `text` on stderr at once, on lines of its own above the progress of a command."""
     tqdm.write(text, file=sys.stderr)
+
+
+def note_once(text: str) -> None:
+    """`note`, once a command, from the first process of a launch: all read the same tables, and some several times."""
+    if text not in _NOTED and int(os.environ.get("RANK", "0")) == 0:
+        _NOTED.add(text)
+        note(text)
 
 
 def take_debug_flag(argv: list[str]) -> bool:

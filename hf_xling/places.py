@@ -12,7 +12,7 @@ import yaml
 
 from hf_xling.errors import one_line
 from hf_xling.runs import content_hash
-from hf_xling.tables import HUB_ID, SUFFIXES
+from hf_xling.tables import HUB_ID, is_hub_id
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +37,6 @@ class DatasetCard(NamedTuple):
     front: dict[str, Any]
     stated: dict[str, str]
     unread: bool = False
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether `name` is read as a dataset on the Hub."""
-    return not Path(name).exists() and Path(name).suffix not in SUFFIXES and HUB_ID.match(name) is not None
 
 
 def read_dataset_card(source: str) -> DatasetCard:

@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import difflib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
@@ -66,6 +67,9 @@ class RecipeParser(HfArgumentParser):
                 required field, a recipe that is no YAML mapping, or whatever a dataclass's `__post_init__` refuses.
         """
         argv = list(argv)
+        for token in argv:
+            if any("\udc80" <= character <= "\udcff" for character in token):  # as Python shows a byte that is no UTF-8
+                raise InputError(f"{os.fsencode(token)!r}: is not UTF-8; no record could name it")
         if {"-h", "--help", "--help_all"} & set(argv):
             self._show_help(everything="--help_all" in argv)
         recipe_path, argv = _take_config(argv)

@@ -121,17 +121,20 @@ def claim(folder: str | Path, command: str, arguments: Mapping[str, Any]) -> boo
 
     Raises:
         InputError: the folder holds another run (the message names a field that differs) or files of another kind, or
-            another process does not leave it.
+            another process does not leave it; or it cannot be written.
     """
     folder = Path(folder)
     arguments = _flat(json.loads(json.dumps(arguments, default=str)))
-    _refuse_other_run(folder, command, arguments)
-    folder.mkdir(parents=True, exist_ok=True)
-    _keep_others_out(folder)
-    known = read_run(folder)
-    if known is None or not (known["finished"] or _contents(folder)):
-        write_json(folder / RUN_FILE, {"command": command, "arguments": arguments, "finished": False})
-        return False
+    try:
+        _refuse_other_run(folder, command, arguments)
+        folder.mkdir(parents=True, exist_ok=True)
+        _keep_others_out(folder)
+        known = read_run(folder)
+        if known is None or not (known["finished"] or _contents(folder)):
+            write_json(folder / RUN_FILE, {"command": command, "arguments": arguments, "finished": False})
+            return False
+    except OSError as error:
+        raise InputError(f"--output_dir {folder}: cannot be written: {error.strerror or error}") from error
     return bool(known["finished"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
+from hf_xling.labels import BadRow, number_of
 from hf_xling.pretrained import check_checkpoint
 from hf_xling.tables import Table, read_table, texts_of
 
@@ -78,10 +78,8 @@ def _pairs(table: Table) -> Dataset:
     scores = []
     for row, value in enumerate(table.column("score")):
         try:
-            scores.append(float(value))
-            if not math.isfinite(scores[-1]):
-                raise ValueError(value)
-        except (TypeError, ValueError) as error:
+            scores.append(number_of(value))
+        except BadRow as error:
             raise InputError(f"{table.where(row)}, column `score`: {value!r} is no number") from error
     return Dataset.from_dict({**columns, "score": scores})
 

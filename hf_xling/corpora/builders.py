@@ -32,6 +32,7 @@ from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
 from hf_xling.hub.values import check_license, check_repo_id
 from hf_xling.recipes import RecipeParser
+from hf_xling.tables import check_once
 
 _TEXT = datasets.Value("string")
 _COMMON = {"group": datasets.Value("int64"), **dict.fromkeys(PROVENANCE, _TEXT)}
@@ -85,6 +86,9 @@ class BuildConfig:
     test_file: str | None = field(default=None, metadata={"help": "the same for the test split"})
     text_column: list[str] | None = field(
         default=None, metadata={"help": "text columns of the source; default: premise and hypothesis, or text"}
+    )
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "config of a source that is a dataset with some"}
     )
     label_column: str | None = field(
         default=None,
@@ -140,6 +144,7 @@ class BuildConfig:
             raise InputError(
                 "--validation_share and --test_share go with a source without splits, not with --test_file"
             )
+        check_once("--text_column", self.text_column)
         if not LOWEST_THRESHOLD <= self.near_threshold <= 1:
             raise InputError(f"--near_threshold {self.near_threshold}: {LOWEST_THRESHOLD} to 1 is needed")
 
@@ -150,7 +155,7 @@ class BuildConfig:
         source = files if len(files) > 1 else self.source
         held_out = {"validation": self.validation_share, "test": self.test_share}
         held_out = held_out if any(held_out.values()) else None
-        return read_sentences(source, self.text_column, self.label_column, self.split, held_out)
+        return read_sentences(source, self.text_column, self.label_column, self.split, held_out, self.dataset_config)
 
 
 class LedgerCorpus(TableBuilder):
@@ -178,6 +183,8 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
             output folder of another run, or a `repo_id` under which it cannot be published.
     """
     sentences = config.read()
+    for row in sentences.counts:
+        _check_filled(row["split"], row["texts"], row["sentences"])
     generations = _by_chain(spec, sentences, [read_generation(folder) for folder in config.generated])
     into = _language(config, generations)
     lineage = lineage_of(generations)
@@ -190,6 +197,8 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     hashes = [runs.file_hash(Path(generation.folder) / "accepted") for generation in generations]
     # What was read makes the corpus, wherever it lies; a dataset on the Hub can change under its name.
     own = {**vars(config), "output_dir": None, "repo_id": None, "generated": hashes}
+    if config.dataset_config is None:
+        del own["dataset_config"]  # corpora that were built before there was one stay the same
     identity = runs.by_content(own, ("source", "validation_file", "test_file", "task_file"))
     if not Path(config.source).exists():
         identity["source"] = f"{config.source} ({sentences.digest})"
@@ -226,9 +235,18 @@ def _duplicates(joined: Joined, spec: CorpusSpec, config: BuildConfig) -> Duplic
     duplicates = find_duplicates(texts, config.near_threshold)
     if config.drop_leaked:
         leaked = {split: texts[split].take(rows) for split, rows in duplicates.leaked.items() if rows}
+        counts = {split: len(texts[split]) for split in texts}
         texts.clear()  # the rows that are dropped with it
         joined.drop(leaked)
+        after = texts_by_split(joined, spec.with_source)
+        for split, count in counts.items():
+            _check_filled(split, count, len(after.get(split, ())))
     return duplicates
+
+
+def _check_filled(split: str, before: int, left: int) -> None:
+    if before and not left:
+        raise InputError(f"split {split}: each of its {before:,} texts stands in a later split too")
 
 
 def _language(config: BuildConfig, generations: Sequence[Generation]) -> str | None:

@@ -24,7 +24,7 @@ from hf_xling.errors import InputError
 from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import counts_table, render_card, renew_part
 from hf_xling.hub.names import model_name
-from hf_xling.places import is_hub_id
+from hf_xling.tables import is_hub_id
 
 if TYPE_CHECKING:
     from hf_xling.corpora.builders import BuildConfig, CorpusSpec

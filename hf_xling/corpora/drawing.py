@@ -14,7 +14,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from hf_xling.errors import InputError, one_line
-from hf_xling.tables import PARQUET_READING
+from hf_xling.tables import PARQUET_READING, table_files
 
 QUANTILES = (0.25, 0.5, 0.75)  # of the length of sources, where strata end
 BATCH = 32_768
@@ -161,7 +161,7 @@ def _rows(folder: Path, places: Sequence[int]) -> dict[int, dict[str, Any]]:
 
 
 def _batches(folder: Path, columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
-    for part in sorted((folder / "accepted").glob("*.parquet")):
+    for part in table_files(folder / "accepted"):
         try:
             with pyarrow.parquet.ParquetFile(part, **PARQUET_READING) as file:
                 yield from file.iter_batches(BATCH, columns=list(columns))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from hf_xling.corpora.sources import split_names
 from hf_xling.errors import InputError
-from hf_xling.tables import Table, read_table
+from hf_xling.tables import Table, known_splits, read_table, split_names
 
 
 def read_held_out(
@@ -27,10 +26,11 @@ def read_held_out(
     names = split_names(source, config)
     if names is None:
         return read_table(source), None
-    if split == "validation" and split not in names:
+    known = known_splits(names)
+    if split == "validation" and split not in known:
         raise InputError(
             f"--validation_file {source}: has no split `validation`; its splits are {', '.join(names)} (a file of one "
             "is read whole)"
         )
-    read = next((name for name in (split, "train") if name in names), names[0])
+    read = known.get(split) or known.get("train") or names[0]
     return replace(read_table(source, config, read), name=f"{source}, split {read}"), read

@@ -19,11 +19,11 @@ from hf_xling.places import (
     STATED,
     DatasetCard,
     card_of,
-    is_hub_id,
     license_of,
     read_dataset_card,
     texts,
 )
+from hf_xling.tables import is_hub_id
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,15 +22,14 @@ from hf_xling.corpora.licences import check_publishable
 from hf_xling.corpora.origins import read_origins
 from hf_xling.corpora.rated_card import local_only, rated_card, rated_licensing
 from hf_xling.corpora.shards import TableBuilder, write_config
-from hf_xling.corpora.sources import SPLITS, split_names
 from hf_xling.errors import InputError, one_line
 from hf_xling.generation.languages import language_code
 from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
 from hf_xling.hub.values import check_license, check_repo_id
-from hf_xling.labels import label_values
+from hf_xling.labels import BadRow, label_values, rating_of
 from hf_xling.recipes import RecipeParser
-from hf_xling.tables import Table, read_table
+from hf_xling.tables import SPLITS, Table, named_splits, read_table, row_ids, split_names
 
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
 _TEXT = datasets.Value("string")
@@ -74,6 +72,7 @@ class RatedBuildConfig:
     source: str | None = field(
         default=None, metadata={"help": "dataset folder or Hub id with its own splits, or one file"}
     )
+    dataset_config: str | None = field(default=None, metadata={"help": "config of a source that has some"})
     train_file: str | None = field(default=None, metadata={"help": "instead: .csv, .tsv, .jsonl or .parquet"})
     validation_file: str | None = field(default=None, metadata={"help": "the same for the validation split"})
     test_file: str | None = field(default=None, metadata={"help": "the same for the test split"})
@@ -101,6 +100,8 @@ class RatedBuildConfig:
             raise InputError("one of --source and --train_file is needed")
         if self.source is not None and (self.validation_file, self.test_file) != (None, None):
             raise InputError("--validation_file and --test_file go with --train_file; a source has splits of its own")
+        if self.source is None and self.dataset_config is not None:
+            raise InputError(f"--dataset_config {self.dataset_config}: goes with --source")
         if not dup.LOWEST_THRESHOLD <= self.near_threshold <= 1:
             raise InputError(f"--near_threshold {self.near_threshold}: {dup.LOWEST_THRESHOLD} to 1 is needed")
         label_values(self.label_map)
@@ -130,14 +131,14 @@ def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[R
     for split, table in _tables(config).items():
         text_column = config.text_column or _known(table.require_rows(), spec.text_columns) or spec.text_columns[0]
         label_column = config.label_column or _known(table, spec.label_columns) or spec.label_columns[0]
-        ids = table.columns.get(_known(table, spec.id_columns)) or [None] * len(table)
+        ids = row_ids(table, _known(table, spec.id_columns) or "id")
         columns = zip(ids, table.column(text_column), table.column(label_column), strict=True)
         rows[split], unusable[split], first = [], Counter(), ""
         for index, (id, text, label) in enumerate(columns):
             clean = clean_text(text) if isinstance(text, str) else None
             rating = _rating(label, values, table.class_names.get(label_column))
             if clean and isinstance(rating, float):
-                rows[split].append(RatedRow(str(index + 1 if id is None else id), text, clean, rating))
+                rows[split].append(RatedRow(id, text, clean, rating))
                 continue
             problem = "no text" if clean is None else "empty text" if not clean else rating
             if not unusable[split]:
@@ -154,31 +155,26 @@ def _tables(config: RatedBuildConfig) -> dict[str, Table]:
     if config.source is None:
         files = {split: getattr(config, f"{split}_file") for split in SPLITS}
         return {split: read_table(file) for split, file in files.items() if file is not None}
-    names = split_names(config.source)
+    source = config.source, config.dataset_config
+    names = named_splits(*source)
     if names is None:
-        return {"train": read_table(config.source)}
+        return {"train": read_table(*source)}
     if "train" not in names:
-        raise InputError(f"{config.source}: has no split `train`; its splits are {', '.join(names)}")
-    tables = {split: read_table(config.source, split=split) for split in SPLITS if split in names}
-    return {split: replace(table, name=f"{table.name}, split {split}") for split, table in tables.items()}
+        raise InputError(f"{config.source}: has no split `train`; its splits are {', '.join(split_names(*source))}")
+    tables = {split: read_table(*source, name) for split, name in names.items()}
+    return {split: replace(table, name=f"{table.name}, split {names[split]}") for split, table in tables.items()}
 
 
 def _known(table: Table, names: Sequence[str]) -> str | None:
     return next((name for name in names if name in table.columns), None)
 
 
-def _rating(label: Any, values: dict[str, float] | None = None, classes: list[str] | None = None) -> float | str:
+def _rating(label: Any, values: dict[str, float] | None, classes: list[str] | None) -> float | str:
     """The rating that `label` is, or the reason why it is none."""
-    name = label
-    if classes is not None and isinstance(label, int):
-        name = classes[label] if 0 <= label < len(classes) else None  # `datasets` writes -1 for unlabelled
-    if name is None:
-        return "no label"
     try:
-        number = float(label if values is None else values.get(str(label), values.get(str(name))))
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    return number if math.isfinite(number) else "label no number"
+        return rating_of(label, values, classes)
+    except BadRow as bad:
+        return "no label" if bad.reason == "label is null" else "label no number"
 
 
 def published(
@@ -223,6 +219,8 @@ def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any
     usable, unusable = read_rated_texts(spec, config)
     digest = hashlib.sha256(json.dumps([usable, unusable]).encode()).hexdigest()
     identity = runs.by_content({**vars(config), "output_dir": None, "repo_id": None}, _SOURCES)
+    if config.dataset_config is None:
+        del identity["dataset_config"]  # corpora that were built before there was one stay the same
     if config.source is not None and not Path(config.source).exists():
         identity["source"] += f" ({digest})"  # a dataset on the Hub can change under its name
     if runs.claim(output, f"dataset_scripts/{spec.name}.py", identity):

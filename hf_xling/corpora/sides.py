@@ -11,11 +11,12 @@ import pyarrow
 import pyarrow.parquet
 from huggingface_hub import metadata_load
 from tqdm import tqdm
+from yaml import YAMLError
 
 from hf_xling.corpora.generated import read_manifest
 from hf_xling.corpora.words import BATCH, TextCounts
 from hf_xling.errors import InputError, one_line
-from hf_xling.tables import PARQUET_READING
+from hf_xling.tables import PARQUET_READING, table_files
 
 SOURCE = "source"  # the task of rows that nothing was generated for
 _ORIGIN = ("task", "language")
@@ -95,14 +96,17 @@ def read_sides(folder: str) -> list[Side]:
     path = Path(folder)
     if (path / "manifest.json").is_file():
         manifest = read_manifest(folder, "audit")
-        return run_sides(_batches(sorted((path / "accepted").glob("*.parquet")), ("source_text", "text")), manifest)
+        return run_sides(_batches(table_files(path / "accepted"), ("source_text", "text")), manifest)
     try:
         card = metadata_load(path / "README.md") or {}
         files = {config["config_name"]: [file["path"] for file in config["data_files"]] for config in card["configs"]}
-        parts = {name: [part for pattern in files[name] for part in sorted(path.glob(pattern))] for name in files}
+        parts = {
+            name: [part for pattern in files[name] for part in sorted(path.glob(pattern)) if part.name[0] != "."]
+            for name in files
+        }
         language = next(iter(card.get("language") or ()), None)  # that of the source comes first
         named = ", ".join(files["sentences"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, YAMLError) as error:
         raise InputError(
             f"audit {folder}: holds no corpus (README.md with a config `sentences`) and no run of `hf-xling generate`"
         ) from error

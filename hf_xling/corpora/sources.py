@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy
 
 from hf_xling.errors import InputError, one_line
 from hf_xling.folding import fold
-from hf_xling.tables import HUB_ID, SPLIT_FILE, SUFFIXES, Table, stream_table
+from hf_xling.labels import BadRow, class_name
+from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
 
-SPLITS = ("train", "validation", "test")
 # Where --text_column is not given: SNLI's columns on the Hub and in its own files, else the one text column.
 DEFAULT_COLUMNS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("text",))
 LABEL_COLUMNS = ("label", "gold_label")
@@ -61,6 +59,7 @@ def read_sentences(
     label_column: str | None = None,
     splits: Sequence[str] | None = None,
     held_out: Mapping[str, float] | None = None,
+    config: str | None = None,
 ) -> Sentences:
     """The sentences of `source`, taken from its text columns.
 
@@ -70,14 +69,15 @@ def read_sentences(
         label_column: of the labels of inference; `none` takes none, and by default it is one of `LABEL_COLUMNS`.
         splits: of a source that has some, those to read; by default all of `SPLITS` that are there.
         held_out: of a source without splits, the shares of `validation` and `test`.
+        config: of a source that has some.
 
     Raises:
         InputError: no such source, split, column or label, or no sentence in it.
     """
-    collected, parts = _Collected(held_out or {}), _tables(source, splits)
-    if held_out and None not in parts:
+    collected, parts = _Collected(held_out or {}), _tables(source, splits, config)
+    if held_out and None not in dict(parts):
         raise InputError(f"{_named(source)}: has splits of its own; --validation_share and --test_share go without")
-    for split, tables in parts.items():
+    for split, tables in parts:
         for table in tables:
             collected.take(table, split, text_columns, label_column)
     sentences = collected.sentences()
@@ -90,7 +90,9 @@ def _named(source: str | Mapping[str, str]) -> str:
     return source if isinstance(source, str) else ", ".join(source.values())
 
 
-def _tables(source: str | Mapping[str, str], splits: Sequence[str] | None) -> dict[str | None, Iterator[Table]]:
+def _tables(
+    source: str | Mapping[str, str], splits: Sequence[str] | None, config: str | None
+) -> list[tuple[str | None, Iterator[Table]]]:
     """The blocks of each split; the split is None where the source has none of its own."""
     if not isinstance(source, str):
         for split, file in source.items():
@@ -98,47 +100,28 @@ def _tables(source: str | Mapping[str, str], splits: Sequence[str] | None) -> di
                 raise InputError(f"{file}: has splits of its own ({', '.join(own)}); a file of {split} is needed")
         if splits is not None:
             raise InputError(f"--split {' '.join(splits)}: goes with a source that has splits of its own")
-        return {split: _filled(stream_table(file)) for split, file in source.items()}
-    own = split_names(source)
+        if config is not None:
+            raise InputError(f"--dataset_config {config}: goes with a dataset alone, not with further files")
+        return [(split, _filled(stream_table(file))) for split, file in source.items()]
+    own = split_names(source, config)
     if own is None:
         if splits not in (None, ["train"]):
             raise InputError(f"--split {' '.join(splits)}: {source} has no splits of its own")
-        return {None: stream_table(source)}
-    wanted = splits or [split for split in SPLITS if split in own]
-    for split in wanted or ["train"]:
-        if split not in own or split not in SPLITS:
-            raise InputError(f"{source}: has no split `{split}` to take; its splits are {', '.join(own)}")
-    return {split: stream_table(source, split=split) for split in wanted}
+        return [(None, _filled(stream_table(source, config=config)))]
+    if splits is None:
+        wanted = list((named_splits(source, config) or {"train": "train"}).items())
+    else:
+        wanted = [(next(iter(known_splits([name])), None), name) for name in splits]
+    for split, name in wanted:
+        if split is None or not {name, split} & {*own, *known_splits(own)}:
+            raise InputError(f"{source}: has no split `{name}` to take; its splits are {', '.join(own)}")
+    return [(split, stream_table(source, config=config, split=name)) for split, name in wanted]
 
 
 def _filled(tables: Iterator[Table]) -> Iterator[Table]:
     """The blocks of a table that must have rows."""
     for number, table in enumerate(tables):
         yield table if number else table.require_rows()
-
-
-def split_names(source: str, config: str | None = None) -> list[str] | None:
-    """The splits of a dataset folder or Hub dataset; None for a file, or a folder that is one table in parts.
-
-    Raises:
-        InputError: it cannot be loaded as a dataset.
-    """
-    import datasets
-
-    path = Path(source)
-    if path.is_dir():
-        parts = list(path.glob("*.parquet"))
-        if parts and not any(SPLIT_FILE.search(part.name) for part in parts):
-            return None
-    elif path.exists() or path.suffix in SUFFIXES or not HUB_ID.match(source):
-        return None
-    with tempfile.TemporaryDirectory(prefix="hf_xling-") as cache:  # for folders, as in `read_table`
-        try:
-            return datasets.get_dataset_split_names(source, config, cache_dir=cache if path.is_dir() else None)
-        except Exception as error:  # datasets, huggingface_hub and pyarrow each raise their own kinds
-            raise InputError(
-                f"{source}: cannot be loaded as a dataset ({type(error).__name__}: {one_line(error)})"
-            ) from error
 
 
 class _Collected:
@@ -237,9 +220,13 @@ def _labels(table: Table, name: str | None, by_default: bool) -> Any:
 
     def label(index: int) -> str | None:
         value = values[index]
-        if value is None or str(value) in UNLABELLED:
+        try:
+            word = class_name(value, classes)
+        except BadRow as bad:
+            word = "" if bad.reason == "label is null" else None
+        if word in UNLABELLED:
             return None
-        word = classes[value] if classes and isinstance(value, int) else LABELS.get(str(value), str(value))
+        word = word and LABELS.get(word, word.lower())
         if word not in LABELS.values():
             raise InputError(
                 f"{table.where(index)}: `{name}` is {one_line(repr(value), 60)}; entailment, neutral or contradiction "

@@ -80,6 +80,8 @@ class ExperimentsConfig:
     language: str = field(default="ta", metadata={"help": "target language: a code or a profile (.yaml)"})
     source_language: str = field(default="en", metadata={"help": "source language, in the same way"})
     text_column: list[str] = field(default_factory=lambda: ["text"], metadata={"help": "text columns of the source"})
+    dataset_config: str | None = field(default=None, metadata={"help": "config of the source, where it has some"})
+    news_config: str | None = field(default=None, metadata={"help": "config of the news, where they have some"})
     split: str = field(default="train", metadata={"help": "split of the source, where it is a dataset"})
     source_name: str | None = field(
         default=None, metadata={"help": "what cards call the source; default: its id on the Hub, or its file"}

@@ -31,7 +31,8 @@ SIDES = ("source", "target")
 _OF_ALL_RUNS = {"seeds", "seed", "folds", "task", "output_dir"}
 _DECIDED = {
     "generate": {
-        *("input", "split", "text_column", "task", "language", "source_language", "endpoint", "output_dir", "dry_run"),
+        *("input", "dataset_config", "split", "text_column", "task", "language", "source_language", "endpoint"),
+        *("output_dir", "dry_run"),
         *("prompt", "language_name", "language_script", "length_factor"),  # each is of one of the three runs
     },
     "simcse": {"model_name_or_path", "model_revision", "dataset_name", "dataset_config", "train_file", "output_dir"},
@@ -80,7 +81,7 @@ def make_plan(config: ExperimentsConfig) -> Plan:
         regressors={e.name: _regressor(config, folder, e) for e in experiments},
     )
     read_sources(plan.generations["paraphrase"][0])
-    read_sentences(config.news, splits=[config.split])
+    read_sentences(config.news, splits=[config.split], config=config.news_config)
     for side in SIDES:
         section = task_section(config, side)
         check_checkpoint(section["model_name_or_path"], section.get("model_revision"))
@@ -114,7 +115,8 @@ def task_section(config: ExperimentsConfig, side: str) -> dict[str, Any]:
 
 
 def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, tuple[GenerateConfig, FilterConfig]]:
-    source = {"input": config.source, "text_column": config.text_column, "split": config.split}
+    source = {name: getattr(config, name) for name in ("dataset_config", "split", "text_column")}
+    source["input"] = config.source
     chained = {"input": folder / "paraphrase" / "accepted"}
     paraphrase = {"task": "paraphrase", "language": config.source_language, "endpoint": config.endpoint}
     translator = config.translate_endpoint or config.endpoint
@@ -142,6 +144,7 @@ def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusS
         generated=[str(folder / "generation" / "-".join(chain)) for chain in spec.chains],
         text_column=None if news else config.text_column,
         split=[config.split],
+        dataset_config=config.news_config if news else config.dataset_config,
         source_language=config.codes["target" if news else "source"],
         source_name=config.news_name if news else config.source_name,
         license=config.license,

@@ -11,6 +11,7 @@ from hf_xling.errors import InputError
 from hf_xling.generation.endpoint import base_url, is_base_url, without_password
 from hf_xling.generation.languages import LANGUAGES, Language, get_language
 from hf_xling.generation.prompts import PromptTemplate, get_template
+from hf_xling.tables import check_once
 
 
 @dataclass
@@ -56,7 +57,10 @@ class GenerateConfig:
     )
     id_column: str | None = field(
         default=None,
-        metadata={"help": "column that names the rows; default: `id` in another run's rows, else the row number"},
+        metadata={"help": "column that names the rows; default: `id` where its values are unique, else the row number"},
+    )
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "config of an input that is a dataset with some"}
     )
     split: str = field(default="train", metadata={"help": "split, where the input is a dataset"})
     samples: int = field(default=1, metadata={"help": "answers to each text, with seeds that count up from --seed"})
@@ -108,6 +112,7 @@ class GenerateConfig:
         self.template: PromptTemplate = get_template(self.task, self.prompt)
         self.template.instruction_text(self.source_profile, self.profile)  # what it cannot say in them is known now
         self._check_endpoints()
+        check_once("--text_column", self.text_column)
         for name in ("max_in_flight", "max_new_tokens", "timeout", "samples", "longest_outage"):
             value = getattr(self, name)
             if value is not None and value <= 0:

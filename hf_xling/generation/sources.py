@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from hf_xling import places
 from hf_xling.errors import InputError
 from hf_xling.generation.config import GenerateConfig
-from hf_xling.tables import Table, read_table
+from hf_xling.tables import Table, is_hub_id, read_table, row_ids
 
 
 class Source(NamedTuple):
@@ -31,7 +31,7 @@ class Sources:
     Attributes:
         names: the text columns.
         columns: the texts of each.
-        ids, parents, roots: of the rows; None where the rows have none of their own.
+        ids, parents, roots: of the rows; None where they are only numbered, or have none.
     """
 
     names: Sequence[str]
@@ -70,15 +70,17 @@ def read_sources(config: GenerateConfig) -> Sources:
     Raises:
         InputError: no such file or column, no rows, a value that is no text, or an id that is missing or stands twice.
     """
-    table = read_table(config.input, split=config.split).require_rows()
+    table = read_table(config.input, config.dataset_config, config.split).require_rows()
     columns = [table.column(name) for name in config.text_column]
     for (name, values), row in product(zip(config.text_column, columns, strict=True), range(len(table))):
         if not isinstance(values[row], str | None):
             raise InputError(f"{table.where(row)}, column `{name}`: {values[row]!r} is no text")
     # Rows of another run carry their lineage: what this run reads as `text` was made there from `source_text`.
     lineage = table.columns if "root_text" in table.columns else {}
-    id_column = config.id_column or ("id" if lineage else None)
-    ids = _ids(table, id_column, lineage.get("sample")) if id_column else None
+    if config.id_column or lineage:
+        ids = _ids(table, config.id_column or "id", lineage.get("sample"))
+    else:
+        ids = row_ids(table)
     return Sources(config.text_column, columns, ids, lineage.get("source_text"), lineage.get("root_text"))
 
 
@@ -95,7 +97,7 @@ def source_record(source: str) -> dict[str, Any] | None:
     manifest = _manifest_above(Path(source))
     if manifest is not None:
         return manifest.get("source")
-    if not places.is_hub_id(source) and not (Path(source) / places.README).is_file():
+    if not is_hub_id(source) and not (Path(source) / places.README).is_file():
         return None
     found = places.read_dataset_card(source)
     languages = [*places.texts(found.front.get("language"))]

@@ -118,11 +118,16 @@ def run_identity(config: GenerateConfig) -> dict[str, Any]:
     place = os.path.relpath(path.resolve(), Path(config.output_dir).resolve()) if path.exists() else config.input
     return {
         "input": place,
+        **_dataset_config(config),
         **{name: getattr(config, name) for name in ("split", "text_column", "id_column", "task", "wire")},
         **{name: _profile_identity(profile) for name, profile in _profiles(config).items()},
         "prompt": config.template.id,
         "parameters": config.sampling(),
     }
+
+
+def _dataset_config(config: GenerateConfig) -> dict[str, str]:
+    return {} if config.dataset_config is None else {"dataset_config": config.dataset_config}
 
 
 def _profiles(config: GenerateConfig) -> dict[str, Language]:
@@ -223,6 +228,7 @@ def _manifest(
         "source_language": config.source_profile.code,
         "input": config.input,
         "source": source_record(config.input),
+        **_dataset_config(config),
         "model_id": info.model_id,
         "model_sha": info.model_sha,
         "wire": info.wire,

@@ -68,6 +68,8 @@ class RegressionScriptArguments:
     def __post_init__(self) -> None:
         if (self.dataset_name is None) == (self.train_file is None):
             raise InputError("one of --dataset_name and --train_file is needed")
+        if self.dataset_config is not None and self.dataset_name is None:
+            raise InputError(f"--dataset_config {self.dataset_config}: goes with --dataset_name")
         for name in ("validation_file", "test_file"):
             if self.dataset_name is not None and getattr(self, name) is not None:
                 raise InputError(f"--{name}: goes with --train_file; a dataset has splits of its own")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +15,8 @@ from hf_xling.corpora.generators import WRITTEN_BY
 from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
-from hf_xling.labels import label_values
-from hf_xling.tables import Table, read_table
+from hf_xling.labels import BadRow, class_name, is_missing, label_values, mapped_name, number_of, rating_of
+from hf_xling.tables import SPLITS, Table, named_splits, read_table, row_ids
 
 if TYPE_CHECKING:
     from hf_xling.regression.arguments import RegressionScriptArguments
@@ -41,14 +40,6 @@ class Splits:
     corpora: list[Corpus]
 
 
-class _BadRow(Exception):
-    """A row that cannot be used: the message is for its owner, the reason for the count."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 class _Rows(NamedTuple):
     """The usable rows of a split, column by column. Labels are ratings, or names of classes."""
 
@@ -63,7 +54,7 @@ def load_splits(
     """The splits that `script` names, with every row checked and, with `--clean`, every text cleaned.
 
     A dataset must have a test split, unless `--folds` make tests of the training split. `id` is the table's own column
-    of that name, else (and where that is null) the data row, from 1.
+    of that name where its values are unique, else (and where it is null) the data row, from 1.
 
     A bad row has no text (after cleaning), no label or one that is no finite number in `--label_range` (no name in
     `--label_map`), or the text of an earlier row of its split with another label. With `--on_bad_row error` the first
@@ -132,20 +123,16 @@ def _corpora(
 
 def _tables(script: RegressionScriptArguments) -> Iterator[tuple[str, Table, str | None]]:
     """Each split with its rows, and which split of a source of its own they are."""
-    for split in ("train", "validation", "test"):
+    dataset = script.dataset_name, script.dataset_config
+    names = named_splits(*dataset) or {} if script.dataset_name is not None else {}
+    for split in SPLITS:
         if script.dataset_name is not None:
             optional = split == "validation" or (split == "test" and script.folds)
-            if not optional or _has_split(script, split):
-                table = read_table(script.dataset_name, script.dataset_config, split)
-                yield split, replace(table, name=f"{table.name}, split {split}"), split
+            if not optional or split in names:
+                name = names.get(split, split)
+                yield split, replace(read_table(*dataset, name), name=f"{dataset[0]}, split {name}"), name
         elif (file := getattr(script, f"{split}_file")) is not None:
             yield split, *((read_table(file), None) if split == "train" else read_held_out(file, split))
-
-
-def _has_split(script: RegressionScriptArguments, split: str) -> bool:
-    from datasets import get_dataset_split_names
-
-    return split in get_dataset_split_names(script.dataset_name, script.dataset_config)
 
 
 def _usable(
@@ -155,23 +142,22 @@ def _usable(
     table.require_rows()
     rows, lost = _Rows([], [], []), Counter()
     first: dict[str, tuple[int, Any]] = {}  # row and label by text
-    ids = table.columns.get("id") or [None] * len(table)
-    columns = zip(ids, table.column(script.text_column), table.column(script.label_column), strict=True)
+    columns = zip(row_ids(table), table.column(script.text_column), table.column(script.label_column), strict=True)
     for row, (id, text, label) in enumerate(columns):
         try:
             text, label = _text(text, script.clean), read_label(label)
             earlier, before = first.setdefault(text, (row, label))
             if before != label:
-                raise _BadRow(
+                raise BadRow(
                     "another label for the same text",
                     f"the text stands in {table.row(earlier)} with label {before}, here with {label}",
                 )
-        except _BadRow as bad:
+        except BadRow as bad:
             if script.on_bad_row == "error":
                 raise InputError(f"{table.where(row)}: {bad}") from None
             lost[bad.reason] += 1
         else:
-            rows.ids.append(str(row + 1 if id is None else id))
+            rows.ids.append(id)
             rows.texts.append(text)
             rows.labels.append(label)
     if not rows.ids:
@@ -182,51 +168,22 @@ def _usable(
 
 def _text(value: object, clean: bool) -> str:
     if value is None:
-        raise _BadRow("text is null", "the text is null; a text is needed")
+        raise BadRow("text is null", "the text is null; a text is needed")
     if not isinstance(value, str):
-        raise _BadRow("text is not a string", f"the text is {value!r}; a text is needed")
+        raise BadRow("text is not a string", f"the text is {value!r}; a text is needed")
     text = clean_text(value) if clean else value
     if not text.strip():
-        raise _BadRow("text is empty", f"the text is empty{' after cleaning' if value.strip() else ''}")
+        raise BadRow("text is empty", f"the text is empty{' after cleaning' if value.strip() else ''}")
     return text
 
 
 def _rating(
     value: Any, values: Mapping[str, float] | None, class_names: Sequence[str] | None, limits: Sequence[float] | None
 ) -> float:
-    if value is None:
-        raise _BadRow("label is null", "the label is null; a number is needed")
-    number = _number(value) if values is None else values[_mapped_name(value, values, class_names)]
+    number = rating_of(value, values, class_names)
     if limits is not None and not limits[0] <= number <= limits[1]:
-        raise _BadRow("label out of range", f"the label is {number}; --label_range allows {limits[0]} to {limits[1]}")
+        raise BadRow("label out of range", f"the label is {number}; --label_range allows {limits[0]} to {limits[1]}")
     return number
-
-
-def _number(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise _BadRow(
-            "label is not a number",
-            f"the label is {value!r}; a number is needed (--label_map gives numbers to names)",
-        ) from None
-    except OverflowError:  # an integer of more than 308 digits
-        number = math.inf
-    if not math.isfinite(number):
-        raise _BadRow("label is not finite", f"the label is {value!r}; a finite number is needed")
-    return number
-
-
-def _mapped_name(value: Any, values: Mapping[str, float], class_names: Sequence[str] | None) -> str:
-    """The name in `--label_map` of `value`, or of the class whose number in a `ClassLabel` column it is."""
-    for name in (str(value), _class_label(value, class_names)):
-        if name in values:
-            return name
-    raise _BadRow("label not in --label_map", f"the label is {value!r}; --label_map has {', '.join(values)}")
-
-
-def _class_label(value: Any, class_names: Sequence[str] | None) -> str | None:
-    return class_names[value] if class_names and isinstance(value, int) and 0 <= value < len(class_names) else None
 
 
 def _class_name(
@@ -235,21 +192,12 @@ def _class_name(
     class_names: Sequence[str] | None,
     known: Sequence[str] | None,
 ) -> str:
-    # `datasets` writes -1 where a ClassLabel is unknown, as SNLI does
-    if value is None or (isinstance(value, str) and not value.strip()) or (class_names and value == -1):
-        raise _BadRow("label is null", "the label is null; the name of a class is needed")
-    if values is not None:
-        name = _mapped_name(value, values, class_names)
-    elif class_names:
-        name = _class_label(value, class_names)
-    elif isinstance(value, float):  # integers come as floats from columns with nulls
-        name = str(int(value)) if value.is_integer() else str(value) if math.isfinite(value) else None
+    if values is None or is_missing(value, class_names):
+        name = class_name(value, class_names)
     else:
-        name = str(value).strip() if isinstance(value, (str, int)) else None
-    if name is None:
-        raise _BadRow("label is not a class", f"the label is {value!r}; the name of a class is needed")
+        name = mapped_name(value, values, class_names)
     if known is not None and name not in known:
-        raise _BadRow(
+        raise BadRow(
             "label not in the training split", f"the label is {value!r}; the training split has {', '.join(known)}"
         )
     return name
@@ -258,10 +206,9 @@ def _class_name(
 def _sorted_names(labels: Sequence[str]) -> list[str]:
     names = sorted(set(labels))
     try:
-        numbers = {name: float(name) for name in names}
-    except ValueError:
+        return sorted(names, key=number_of)
+    except BadRow:
         return names
-    return sorted(names, key=numbers.get) if all(map(math.isfinite, numbers.values())) else names
 
 
 def _dataset(rows: _Rows, label_names: Sequence[str] | None) -> Dataset:

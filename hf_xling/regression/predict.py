@@ -42,6 +42,10 @@ class PredictConfig:
     model: str = field(metadata={"help": "a rating model, an ensemble or a classifier: folder or Hub id"})
     input: str = field(metadata={"help": ".txt (a text a line), .csv, .tsv, .jsonl, .parquet, a folder, or a Hub id"})
     output: str = field(metadata={"help": "a .csv, .tsv, .jsonl or .parquet file"})
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "config of an input that is a dataset with some"}
+    )
+    split: str = field(default="train", metadata={"help": "split, where the input is a dataset"})
     model_revision: str | None = field(default=None, metadata={"help": "revision on the Hub"})
     text_column: str = field(default="text", metadata={"help": "column of the texts"})
     clean: bool = field(default=False, metadata={"help": "clean the texts first, as `--clean` does in training"})
@@ -55,6 +59,8 @@ class PredictConfig:
     _argument_group_name = "predict"
 
     def __post_init__(self) -> None:
+        if Path(self.output).is_dir():
+            raise InputError(f"--output {self.output}: is a folder; a file is needed")
         if Path(self.output).suffix not in SUFFIXES:
             raise InputError(f"--output {self.output}: a file that ends in {', '.join(SUFFIXES)} is needed")
         if self.clamp is not None and not (len(self.clamp) == 2 and self.clamp[0] < self.clamp[1]):
@@ -71,12 +77,12 @@ def predict(config: PredictConfig) -> tuple[int, int]:
     """
     if Path(config.input).exists() and Path(config.input).resolve() == Path(config.output).resolve():
         raise InputError(f"--output {config.output}: is the input; give another file")
-    blocks = stream_table(config.input, ROWS_PER_BLOCK)
+    blocks = stream_table(config.input, ROWS_PER_BLOCK, config.dataset_config, config.split)
     first = next(blocks).require_rows()
     first.column(config.text_column)
     model = load(config)
     names, rows, empty = _names(model), 0, 0
-    with _writer(config.output) as write, tqdm(unit=" texts", desc="predict") as bar:
+    with _said(config.output), _writer(config.output) as write, tqdm(unit=" texts", desc="predict") as bar:
         for block in _chain(first, blocks):
             if taken := [name for name in names if name in block.columns]:
                 raise InputError(f"{block.name}: has a column `{taken[0]}`, which is about to be written; rename it")
@@ -155,6 +161,14 @@ def _chain(first: Table, rest: Iterator[Table]) -> Iterator[Table]:
 
 
 @contextmanager
+def _said(output: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
 def _writer(output: str) -> Iterator[Any]:
     """A function that writes a block and its new columns to `output`, which appears whole when all is written."""
     suffix = Path(output).suffix
@@ -171,7 +185,7 @@ def _lines(stream: Any) -> Any:
     def write(block: Table, columns: dict[str, list[Any]]) -> None:
         every = {**block.columns, **columns}
         for values in zip(*every.values(), strict=True):
-            stream.write(json.dumps(dict(zip(every, values, strict=True)), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(dict(zip(every, values, strict=True)), ensure_ascii=False, default=str) + "\n")
 
     return write
 

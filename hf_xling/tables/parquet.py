@@ -1,0 +1,84 @@
+"""Tables in Parquet files, one or many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hf_xling.errors import InputError, one_line
+from hf_xling.tables.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# By default pyarrow reads the column chunks of a whole row group ahead, and one may be the whole file.
+PARQUET_READING = {"pre_buffer": False, "buffer_size": 2**16}
+
+
+def parquet_table(paths: Sequence[Path], name: str, rows: int) -> Iterator[Table]:
+    """The blocks of a table in parts. They have the same columns, in any order; their types become one.
+
+    Raises:
+        InputError: a file is damaged, or has other columns than those before it.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    path, start = paths[0], 0
+    try:
+        schema, classes = None, {}
+        for path in paths:
+            own = pyarrow.parquet.read_schema(path)
+            classes |= _class_names(own)
+            schema = _joined(schema, own, path, name)
+        for path in paths:
+            with pyarrow.parquet.ParquetFile(path, **PARQUET_READING) as file:
+                for batch in filter(len, file.iter_batches(rows)):
+                    if not batch.schema.equals(schema):
+                        batch = pyarrow.Table.from_batches([batch]).select(schema.names).cast(schema)
+                    yield Table(name, batch.to_pydict(), start=start, class_names=classes)
+                    start += len(batch)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not readable as Parquet: {one_line(error)}") from error
+    if start == 0:
+        yield Table(name, schema.empty_table().to_pydict(), class_names=classes)
+
+
+def _joined(schema: pyarrow.Schema | None, own: pyarrow.Schema, path: Path, name: str) -> pyarrow.Schema:
+    """What the columns of all parts so far can be read as."""
+    import pyarrow
+
+    if len(set(own.names)) < len(own.names):
+        raise InputError(f"{path}: names a column twice: {', '.join(own.names)}")
+    own = pyarrow.schema([(field.name, _plain(field.type)) for field in own])
+    if schema is None:
+        return own
+    if set(own.names) != set(schema.names):
+        raise InputError(
+            f"{name}: its Parquet files have different columns: {path.name} has {', '.join(own.names)}; those before "
+            f"it have {', '.join(schema.names)}"
+        )
+    try:
+        return pyarrow.unify_schemas([schema, own], promote_options="permissive")
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{name}: its Parquet files have different columns: {path.name}: {one_line(error)}") from error
+
+
+def _plain(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """The type of the values of a dictionary; any string as the largest kind of them."""
+    import pyarrow
+
+    if pyarrow.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    return pyarrow.large_string() if pyarrow.types.is_string_view(kind) else kind
+
+
+def _class_names(schema: pyarrow.Schema) -> dict[str, list[str]]:
+    """The names of the classes that `datasets` wrote beside a column of their numbers."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: kind["names"] for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
+    except (KeyError, TypeError, ValueError, AttributeError):  # no metadata, or of another kind
+        return {}
