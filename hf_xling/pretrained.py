@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +55,38 @@ def load_tokenizer(name: str, revision: str | None = None, option: str = MODEL_O
     return tokenizer
 
 
+def unlike_checkpoint(model: PreTrainedModel, name: str, revision: str | None = None) -> tuple[set[str], set[str]]:
+    """The names of the tensors of `model` that the checkpoint `name` lacks, and of those that it has with other values.
+
+    Raises:
+        InputError: there is no such checkpoint.
+    """
+    config = copy.deepcopy(model.config)
+    with torch.random.fork_rng():  # what is made new here is thrown away
+        saved, loading = load_pretrained(
+            type(model),
+            name,
+            revision,
+            "peft_config:",
+            config=config,
+            dtype=model.dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+    lacking, values = set(loading["missing_keys"]), saved.state_dict()
+    other = {key for key, *_ in loading["mismatched_keys"]}
+    for key, tensor in model.state_dict().items():
+        if key not in lacking and not torch.equal(tensor.cpu(), values[key]):
+            other.add(key)
+    return lacking, other
+
+
 def check_trainable(model: PreTrainedModel, name: str) -> None:
     """An `InputError` if `model` is an encoder-decoder, or its weights are in half precision.
 
     In bfloat16 most steps are smaller than a weight's rounding and change nothing; in float16 they overflow.
     """
-    if getattr(model.config, "is_encoder_decoder", False):
+    if "decoder_input_ids" in inspect.signature(model.forward).parameters:
         raise InputError(f"{MODEL_OPTION} {name}: is an encoder-decoder ({model.config.model_type}); give an encoder")
     if model.dtype in (torch.float16, torch.bfloat16):
         raise InputError(

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel, PreTrainedTokenizerBase
 
+from hf_xling.adapters import own_card
 from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
 
 HEADS_FILE = "simcse_heads.safetensors"
@@ -31,7 +32,8 @@ def export_encoder(
     folder = Path(folder)
     pooling, width = EXPORTED_POOLING[model.pooling], model.config.hidden_size
     both_ends = pooling == "first_last_mean"
-    model.encoder.save_pretrained(folder)
+    with own_card(folder):
+        model.encoder.save_pretrained(folder)
     if hasattr(tokenizer, "backend_tokenizer"):
         tokenizer.backend_tokenizer.no_truncation()  # or the file would carry that of the last call
     tokenizer.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Loading a checkpoint with a head for the task, and starting a new head in the task's own units."""
+"""Loading a checkpoint with a head for the task."""
 
 from __future__ import annotations
 
@@ -7,34 +7,38 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_xling.errors import InputError
 from hf_xling.pretrained import load_pretrained, token_positions
-from hf_xling.regression.tasks import RatingTask, Task
+from hf_xling.regression.tasks import ClassTask, RatingTask, Task, has_names
 
 SETTINGS = "hf_xling"  # the key in config.json under which stands how texts were cut
 # Beside an adapter, which has no config.json of its own: with one, transformers would look for a whole model there.
 SETTINGS_FILE = "hf_xling.json"
 
 
-def load_model(name: str, task: Task, seed: int, revision: str | None = None) -> tuple[PreTrainedModel, str, set[str]]:
-    """Load a checkpoint for `task`: with its own head if it has one, else with a new one.
-
-    A new head's output layer stands in the ratings' own units from the start: its weights are multiplied by their
-    deviation, its bias is their mean. So the first prediction is about the mean, and training at any scale is that of
-    standardised ratings, while each checkpoint answers in the ratings' units.
+def load_model(
+    model: str | PreTrainedModel, task: Task, seed: int, revision: str | None = None
+) -> tuple[PreTrainedModel, str, set[str] | None]:
+    """A classifier for `task`: the checkpoint `model`, with a new head if it has none; or `model` itself.
 
     Returns:
-        The model; one line that says what was loaded, newly made and dropped; and the names of the new parameters.
+        The model; one line that says what was loaded, newly made and dropped (empty for a model that was given); and
+        the names of the new parameters (None for a model that was given: nobody knows yet).
 
     Raises:
-        InputError: it cannot be loaded, is a model of another task, or has an output layer without a bias.
+        InputError: it cannot be loaded, or is a model of another task.
     """
-    wanted: dict[str, Any] = {"num_labels": task.outputs, "problem_type": task.kind}
-    if not isinstance(task, RatingTask):
-        wanted |= {"id2label": dict(enumerate(task.names)), "label2id": {name: n for n, name in enumerate(task.names)}}
-    torch.manual_seed(seed)  # the new head's weights; Trainer seeds only later
+    torch.manual_seed(seed)  # the weights of a new head or adapter; Trainer seeds only later
+    if not isinstance(model, str):
+        check_model(model, task, model.name_or_path)
+        model.config.problem_type = task.kind
+        if isinstance(task, ClassTask) and has_names(model):
+            _check_names(model, task, model.name_or_path)
+        _name(model, task)
+        return model, "", None
+    name = model
     model, loading = load_pretrained(
         AutoModelForSequenceClassification,
         name,
@@ -42,7 +46,8 @@ def load_model(name: str, task: Task, seed: int, revision: str | None = None) ->
         dtype=torch.float32,  # in half precision most steps would change nothing
         output_loading_info=True,
         ignore_mismatched_sizes=True,
-        **wanted,
+        num_labels=task.outputs,
+        problem_type=task.kind,
     )
     for key, saved, expected in loading["mismatched_keys"]:
         if expected[0] != task.outputs:
@@ -50,18 +55,9 @@ def load_model(name: str, task: Task, seed: int, revision: str | None = None) ->
         raise InputError(f"--model_name_or_path {name}: has {saved[0]} labels; {_needs(task)}")
     check_model(model, task, name)
     new = set(loading["missing_keys"])
-    if not isinstance(task, RatingTask) and not new:
-        known = tuple(load_pretrained(AutoConfig, name, revision).id2label.values())
-        if known != task.names:
-            raise InputError(
-                f"--model_name_or_path {name}: its classes are {', '.join(map(str, known))}, those of the training set "
-                f"{', '.join(task.names)}; start from an encoder, or name them alike (--label_map)"
-            )
-    path, layer = output_layer(model)
-    if isinstance(task, RatingTask) and f"{path}.weight" in new:
-        with torch.no_grad():
-            layer.weight.mul_(task.deviation)
-            layer.bias.fill_(task.mean)
+    if isinstance(task, ClassTask) and not new:
+        _check_names(model, task, name)
+    _name(model, task)
     loaded = len(set(model.state_dict()) - new)
     line = (
         f"{name}: {loaded} tensors loaded; newly made: {_listed(new)}; dropped: {_listed(loading['unexpected_keys'])}"
@@ -70,14 +66,25 @@ def load_model(name: str, task: Task, seed: int, revision: str | None = None) ->
 
 
 def check_model(model: PreTrainedModel, task: Task, name: str) -> None:
-    """An `InputError` if `model` has another number of labels, or an output layer without a bias."""
+    """An `InputError` if `model` has another number of labels, or no output layer."""
     if model.config.num_labels != task.outputs:
         raise InputError(f"--model_name_or_path {name}: has {model.config.num_labels} labels; {_needs(task)}")
-    path, layer = output_layer(model)
-    if isinstance(task, RatingTask) and layer.bias is None:
+    output_layer(model)
+
+
+def _check_names(model: PreTrainedModel, task: ClassTask, name: str) -> None:
+    known = tuple(model.config.id2label.values())
+    if known != task.names:
         raise InputError(
-            f"--model_name_or_path {name}: its output layer {path} has no bias, and so no place for a mean"
+            f"--model_name_or_path {name}: its classes are {', '.join(map(str, known))}, those of the training set "
+            f"{', '.join(task.names)}; start from an encoder, or name them alike (--label_map)"
         )
+
+
+def _name(model: PreTrainedModel, task: Task) -> None:
+    if isinstance(task, ClassTask):
+        model.config.id2label = dict(enumerate(task.names))
+        model.config.label2id = {name: number for number, name in enumerate(task.names)}
 
 
 def output_layer(model: nn.Module) -> tuple[str, nn.Linear]:
@@ -94,16 +101,6 @@ def output_layer(model: nn.Module) -> tuple[str, nn.Linear]:
     if not found:
         raise InputError(f"{type(model).__name__} has no linear output layer of {model.config.num_labels} outputs")
     return next((each for each in reversed(found) if each[1].weight.requires_grad), found[-1])
-
-
-def adapter_with_head(peft_config: Any, model: PreTrainedModel, new: set[str]) -> Any:
-    """`peft_config`, so that it trains and saves with the adapter what of the head is not in the base checkpoint."""
-    path, _ = output_layer(model)
-    outside = {name.split(".")[0] for name in [*new, path]} - {model.base_model_prefix}
-    # Such as the pooler of an encoder that was saved without one.
-    inside = {".".join(name.split(".")[:2]) for name in new if name.startswith(f"{model.base_model_prefix}.")}
-    peft_config.modules_to_save = sorted({*(peft_config.modules_to_save or ()), *outside, *inside})
-    return peft_config
 
 
 def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> int:

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
+from hf_xling.adapters import base_of
 from hf_xling.corpora.lineage import Lineage, lineage_beside
 from hf_xling.errors import InputError
 from hf_xling.pretrained import load_pretrained, load_tokenizer
@@ -112,15 +113,15 @@ def _adapter_settings(name: str, revision: str | None) -> dict[str, Any] | None:
 
 
 def _merged(name: str, revision: str | None, settings: dict[str, Any]) -> PreTrainedModel:
-    from peft import PeftConfig, PeftModel
+    from peft import PeftModel
 
-    peft_config = PeftConfig.from_pretrained(name, revision=revision)
+    base_name, base_revision = base_of(name, revision)
     settings["id2label"] = {int(number): label for number, label in settings["id2label"].items()}
     base = load_pretrained(
         AutoModelForSequenceClassification,
-        peft_config.base_model_name_or_path,
-        peft_config.revision,
-        OPTION,
+        base_name,
+        base_revision,
+        f"{OPTION} {name}: its base model",
         num_labels=len(settings["id2label"]),
     )
     for field, value in settings.items():

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import EarlyStoppingCallback, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import TrainOutput
 
-from hf_xling.adapters import adapted
+from hf_xling.adapters import adapted, own_card
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
@@ -30,14 +30,13 @@ from hf_xling.regression.head import (
     SETTINGS,
     SETTINGS_FILE,
     adapter_settings,
-    adapter_with_head,
-    check_model,
     load_model,
     max_length,
 )
 from hf_xling.regression.long_text import Cutter
 from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
-from hf_xling.regression.tasks import make_task
+from hf_xling.regression.start import some_texts, start_in_units
+from hf_xling.regression.tasks import RatingTask, make_task
 from hf_xling.runs import write_json
 from hf_xling.stopping import end_where_stopped
 
@@ -97,26 +96,28 @@ class RegressionTrainer(Trainer):
         tokenizer = processing_class or load_tokenizer(name, model_revision)
         labels = train_dataset["label"] if train_dataset and "label" in train_dataset.column_names else []
         self.task, self.loading = make_task(args.task, labels, label_names, model), ""
-        new: set[str] = set()
-        if isinstance(model, str):
-            model, self.loading, new = load_model(name, self.task, args.seed, model_revision)
+        model, self.loading, new = load_model(model, self.task, args.seed, model_revision)
         check_trainable(model, name)
-        check_model(model, self.task, name)
         check_tokenizer(tokenizer, model, name)
         length = max_length(model, tokenizer, args.max_length)
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
+        collate = RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype)
+        if isinstance(self.task, RatingTask):
+            told = start_in_units(model, self.task, new, some_texts(train_dataset, self.cutter, collate))
+            if told and args.process_index == 0:
+                logger.warning("%s: %s", name, told)
         setattr(model.config, SETTINGS, {"long_text": args.long_text, "max_length": length})
         self.lineage = lineage or descend(args.task, name, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))
         self.test_results: dict[str, Any] = {}
         if peft_config is not None:
-            model = adapted(model, adapter_with_head(peft_config, model, new), name, model_revision)
+            model = adapted(model, peft_config, name, model_revision, new)
         super().__init__(
             model=model,
             args=args,
-            data_collator=RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype),
+            data_collator=collate,
             train_dataset=self._documents(train_dataset, "train_dataset"),
             eval_dataset=self._documents(eval_dataset, "eval_dataset"),
             processing_class=tokenizer,
@@ -257,8 +258,9 @@ class RegressionTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Trainer's own, less its pickle of the arguments: checkpoints hold safetensors and JSON only."""
-        super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir)
+        with own_card(folder):
+            super()._save(output_dir, state_dict)
         if self.args.should_save:
             (folder / "training_args.bin").unlink(missing_ok=True)
             self.lineage.write(folder)
