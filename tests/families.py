@@ -40,7 +40,7 @@ _FIELDS = {
     },
     "funnel": {
         **{"block_sizes": [1, 1], "num_decoder_layers": 1, "d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 64},
-        "initializer_range": 0.1,
+        **{"initializer_range": 0.1, "architectures": ["FunnelModel"]},
     },
     "perceiver": {
         **{"num_latents": 8, "d_latents": 32, "d_model": 32, "num_blocks": 1, "num_self_attends_per_block": 1},
@@ -73,6 +73,6 @@ def make_model(kind: str, vocabulary: int, loader=AutoModel, **fields) -> PreTra
 
 def save_model(folder: Path, kind: str, tokenizer: PreTrainedTokenizerBase, loader=AutoModel, **fields) -> Path:
     """A checkpoint of such a model and its tokenizer."""
-    make_model(kind, len(tokenizer), loader, **fields).save_pretrained(folder)
+    make_model(kind, len(tokenizer) + 8, loader, **fields).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -54,5 +54,6 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
         keep_mlp=args.keep_mlp,
         max_length=args.max_length,
         adapter=adapter,
+        side=trainer.data_collator.side,
         course=draw_course(history, chance, Path(args.output_dir)),
     )

@@ -10,10 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForTextEncoding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
+from hf_xling.chunking import Side
 from hf_xling.contrastive.packing import Chunk, TextLengths, split_runs
-from hf_xling.pretrained import load_pretrained
+from hf_xling.pretrained import load_pretrained, side_of_padding
 
 # What a pooling is called in a sentence-transformers checkpoint, where the training-only MLP is left out.
 EXPORTED_POOLING = {"cls_mlp": "cls", "cls": "cls", "mean": "mean", "first_last_mean": "first_last_mean"}
@@ -30,10 +38,18 @@ class SimCSEModel(nn.Module):
         encoder: what `AutoModel` loads; its forward returns `last_hidden_state`.
         pooling: a key of `EXPORTED_POOLING`.
         masked_lm: a masked language model around this very encoder, for the auxiliary loss; None for none.
+        side: on which padding changes no vector of `encoder`.
     """
 
-    def __init__(self, encoder: PreTrainedModel, pooling: str = "cls_mlp", masked_lm: PreTrainedModel | None = None):
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        pooling: str = "cls_mlp",
+        masked_lm: PreTrainedModel | None = None,
+        side: Side = "right",
+    ):
         super().__init__()
+        self.side = side
         self.encoder = encoder
         self.pooling = pooling
         self.mlp = None
@@ -129,8 +145,8 @@ def pool_packed(hidden: Tensor, text_lengths: TextLengths, pooling: str) -> Tens
 
 def pool(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
     """Token vectors (B, T, H) to sentence vectors (B, H): the first token's, or the mean over unmasked tokens."""
-    if pooling.startswith("cls"):
-        return hidden[:, 0]
+    if pooling.startswith("cls"):  # behind the padding, if that comes first
+        return hidden[torch.arange(len(hidden), device=hidden.device), attention_mask.argmax(dim=1)]
     mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
@@ -148,8 +164,25 @@ def encode(model: SimCSEModel, chunks: Sequence[Chunk], with_mlp: bool = False) 
 
 
 def load_encoder(name: str, revision: str | None = None) -> PreTrainedModel:
-    """The encoder `name`, in float32 whatever it was saved in: in half precision most steps would change nothing."""
-    return load_pretrained(AutoModel, name, revision, dtype=torch.float32)
+    """The encoder `name`, in float32 whatever it was saved in: in half precision most steps would change nothing.
+
+    Of T5 and its kin a checkpoint may hold the encoder alone, where `AutoModel` would make a decoder to it.
+    """
+    kind = (load_pretrained(AutoConfig, name, revision).architectures or [""])[0]
+    loader = AutoModelForTextEncoding if kind.endswith("EncoderModel") else AutoModel
+    return load_pretrained(loader, name, revision, dtype=torch.float32)
+
+
+def vectors_side(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str) -> Side:
+    """The side on which padding does not change the token vectors of `encoder` (`pretrained.side_of_padding`)."""
+
+    def of_tokens(output: Any, batch: Chunk) -> Tensor:
+        hidden = output.last_hidden_state
+        if hidden.shape[:2] != batch["input_ids"].shape:
+            raise ValueError("it gives no vector for each token")
+        return hidden[batch["attention_mask"].bool()]
+
+    return side_of_padding(encoder, tokenizer, max_length, of_tokens, name)
 
 
 @torch.no_grad()

@@ -14,9 +14,15 @@ from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.contrastive.dropout import shorten_dropout
 from hf_xling.contrastive.last_layer import narrow_last_layer
 from hf_xling.contrastive.packing import PACKED_ATTENTION, can_pack
-from hf_xling.contrastive.pooling import SimCSEModel, first_token_sees_others, load_encoder, masked_language_model
+from hf_xling.contrastive.pooling import (
+    SimCSEModel,
+    first_token_sees_others,
+    load_encoder,
+    masked_language_model,
+    vectors_side,
+)
 from hf_xling.errors import InputError
-from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, token_positions
+from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable, token_positions
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +58,8 @@ def prepare(
     positions = token_positions(encoder) or args.max_length
     if args.max_length > positions:
         raise InputError(f"--max_length {args.max_length}: {name} has positions for {positions} tokens")
+    make_usable(tokenizer, encoder, name)
+    side = vectors_side(encoder, tokenizer, args.max_length, name)
     if args.mlm_weight and tokenizer.mask_token_id is None:
         raise InputError(f"--mlm_weight {args.mlm_weight}: the tokenizer of {name} has no mask token")
     if args.pooling.startswith("cls") and not first_token_sees_others(encoder):
@@ -68,6 +76,6 @@ def prepare(
     masked_lm = masked_language_model(name, revision, encoder) if args.mlm_weight else None
     if peft_config is not None:
         encoder = adapted(encoder, peft_config, name, revision)
-    prepared = SimCSEModel(encoder, args.pooling, masked_lm)
+    prepared = SimCSEModel(encoder, args.pooling, masked_lm, side)
     shorten_dropout(prepared)
     return Prepared(prepared, tokenizer, name, packed)

@@ -99,6 +99,7 @@ class SimCSETrainer(Trainer):
                 args.token_budget,
                 first_position(prepared.model.encoder),
                 tokenizer.pad_token_id or 0,
+                prepared.model.side,
             ),
             train_dataset=training_table(train_dataset, tokenizer, args),
             eval_dataset=evaluation_table(eval_dataset, tokenizer, args),

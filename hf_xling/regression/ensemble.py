@@ -69,8 +69,8 @@ class RatingEnsemble:
         """
         return cls([Rater.load(member, revision) for member in member_names(name, revision)])
 
-    def predict(self, texts: Sequence[str]) -> Ratings:
-        """The members' ratings of texts, in the units of the training labels."""
+    def predict(self, texts: Sequence[str] | str) -> Ratings:
+        """The members' ratings of texts (of one, if it is a string), in the units of the training labels."""
         return Ratings.of([member.logits(texts)[:, 0] for member in self.members])
 
     def save_pretrained(

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_xling.chunking import Side
 from hf_xling.errors import InputError
-from hf_xling.pretrained import load_pretrained, token_positions
+from hf_xling.pretrained import load_pretrained, side_of_padding, token_positions
 from hf_xling.regression.tasks import ClassTask, RatingTask, Task, has_names
 
 SETTINGS = "hf_xling"  # the key in config.json under which stands how texts were cut
@@ -107,12 +108,20 @@ def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, wante
     """The tokens that a text may have: `wanted`, or as many as the tokenizer and the model's positions allow.
 
     Raises:
-        InputError: more are wanted than the model has positions for.
+        InputError: more are wanted than the model has positions for, or there is no room for any text.
     """
     positions = token_positions(model) or tokenizer.model_max_length
     if wanted is not None and wanted > positions:
         raise InputError(f"--max_length {wanted}: the model has positions for {positions} tokens")
-    return wanted or min(tokenizer.model_max_length, positions)
+    length = wanted or min(tokenizer.model_max_length, positions)
+    if length <= (special := tokenizer.num_special_tokens_to_add()):
+        raise InputError(f"--max_length: the model takes {length} tokens, {special} of them special; no text fits")
+    return length
+
+
+def logits_side(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int, name: str) -> Side:
+    """The side on which padding does not change the logits of `model` (`pretrained.side_of_padding`)."""
+    return side_of_padding(model, tokenizer, length, lambda output, batch: output.logits, name)
 
 
 def adapter_settings(model: PreTrainedModel) -> dict[str, Any]:

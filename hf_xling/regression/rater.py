@@ -16,9 +16,9 @@ from transformers.utils import cached_file
 from hf_xling.adapters import base_of
 from hf_xling.corpora.lineage import Lineage, lineage_beside
 from hf_xling.errors import InputError
-from hf_xling.pretrained import load_pretrained, load_tokenizer
+from hf_xling.pretrained import as_texts, load_pretrained, load_tokenizer, make_usable
 from hf_xling.regression.collator import RegressionCollator
-from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, max_length
+from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, logits_side, max_length
 from hf_xling.regression.long_text import Cutter
 from hf_xling.regression.trainer import document_logits
 
@@ -47,7 +47,9 @@ class Rater:
         settings = getattr(model.config, SETTINGS, None) or {}
         length = max_length(model, tokenizer, settings.get("max_length"))
         self._cutter = Cutter(tokenizer, length, settings.get("long_text", "truncate"))
-        self._collate = RegressionCollator(tokenizer.pad_token_id or 0, TOKENS_PER_PASS)
+        make_usable(tokenizer, model, model.name_or_path)
+        side = logits_side(self.model, tokenizer, length, model.name_or_path)
+        self._collate = RegressionCollator(tokenizer.pad_token_id or 0, TOKENS_PER_PASS, side=side)
 
     @classmethod
     def load(cls, name: str | Path, revision: str | None = None) -> Rater:
@@ -86,8 +88,13 @@ class Rater:
         return None if config.num_labels == 1 else [config.id2label[number] for number in range(config.num_labels)]
 
     @torch.inference_mode()
-    def logits(self, texts: Sequence[str]) -> numpy.ndarray:
-        """(n, labels) float32: of each text the mean over its parts. Passes hold texts of similar lengths."""
+    def logits(self, texts: Sequence[str] | str) -> numpy.ndarray:
+        """(n, labels) float32: of each text the mean over its parts. Passes hold texts of similar lengths.
+
+        Raises:
+            InputError: one of them is no text.
+        """
+        texts = as_texts(texts)
         if not len(texts):
             return numpy.zeros((0, self.model.config.num_labels), dtype=numpy.float32)
         batch = self._collate([{"parts": parts, "label": 0.0} for parts, _ in self._cutter(texts)])

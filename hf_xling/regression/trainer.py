@@ -21,7 +21,7 @@ from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.push import forget_local_paths
-from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer
+from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable
 from hf_xling.regression.card import write_regressor_card
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
@@ -31,6 +31,7 @@ from hf_xling.regression.head import (
     SETTINGS_FILE,
     adapter_settings,
     load_model,
+    logits_side,
     max_length,
 )
 from hf_xling.regression.long_text import Cutter
@@ -99,10 +100,12 @@ class RegressionTrainer(Trainer):
         model, self.loading, new = load_model(model, self.task, args.seed, model_revision)
         check_trainable(model, name)
         check_tokenizer(tokenizer, model, name)
+        make_usable(tokenizer, model, name)
         length = max_length(model, tokenizer, args.max_length)
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
-        collate = RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype)
+        side = logits_side(model, tokenizer, length, name)
+        collate = RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype, side)
         if isinstance(self.task, RatingTask):
             told = start_in_units(model, self.task, new, some_texts(train_dataset, self.cutter, collate))
             if told and args.process_index == 0:
