@@ -26,7 +26,7 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
 
     And `training.png`, which it shows, where anything was logged more than once.
     """
-    args, adapter = trainer.args, trainer.is_adapter
+    args, adapter, model = trainer.args, trainer.is_adapter, trainer.accelerator.unwrap_model(trainer.model)
     processes = args.world_size if args.cross_rank_negatives else 1
     more = {"processes that share negatives": processes, "steps": trainer.state.global_step}
     chance = {"relative_distance": 1.0}
@@ -49,8 +49,10 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
         settings=training_settings(args, _SETTINGS, **more),
         rows=len(trainer.train_dataset),
         pairs=not trainer.train_dataset.dropout_pairs,
-        pooling=EXPORTED_POOLING[args.pooling],
-        mlp=args.pooling == "cls_mlp",
+        pooling=EXPORTED_POOLING[model.pooling],
+        prompt=model.form.prompt,
+        normalize=model.form.normalize,
+        mlp=model.mlp is not None,
         keep_mlp=args.keep_mlp,
         max_length=args.max_length,
         adapter=adapter,

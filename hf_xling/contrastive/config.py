@@ -30,9 +30,12 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     """
 
     temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
-    pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean"] = field(
-        default="cls_mlp",
-        metadata={"help": "sentence vector; cls_mlp trains an MLP on the first token that is not saved"},
+    pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean", "max", "lasttoken"] | None = field(
+        default=None,
+        metadata={
+            "help": "sentence vector; cls_mlp trains an MLP on the first token that is not saved; "
+            "default: that of a sentence-transformers base, else cls_mlp"
+        },
     )
     keep_mlp: bool = field(
         default=False, metadata={"help": "save the MLP for sentence-transformers, as supervised SimCSE does"}

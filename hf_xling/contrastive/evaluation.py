@@ -113,7 +113,8 @@ def encode_texts(
     with_mlp: bool = False,
 ) -> Tensor:
     """The vectors (n, H) of `texts` in float32 on the CPU, as the exported checkpoint gives them."""
-    ids = tokenizer(as_texts(texts), truncation=True, max_length=max_length)["input_ids"]
+    prompted = [model.form.prompt + text for text in as_texts(texts)]
+    ids = tokenizer(prompted, truncation=True, max_length=max_length)["input_ids"]
     parts, places = chunks(
         [numpy.array(text) for text in ids],
         packed=model.config._attn_implementation == PACKED_ATTENTION,

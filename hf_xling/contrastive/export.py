@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import AutoModel, PreTrainedTokenizerBase
 
 from hf_xling.adapters import own_card
+from hf_xling.contrastive.form import POOLING_FIELDS
 from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
 
 HEADS_FILE = "simcse_heads.safetensors"
@@ -46,14 +47,14 @@ def export_encoder(
     # Not in the encoder's own config, where it would change what other models made from it return.
     more = {"config_args": {"output_hidden_states": True}} if both_ends else {}
     files: dict[str, Any] = {
-        "sentence_bert_config.json": {"max_seq_length": max_length, "do_lower_case": False, **more},
-        "config_sentence_transformers.json": {"similarity_fn_name": "cosine", "prompts": {}},
+        "sentence_bert_config.json": {"max_seq_length": max_length, "do_lower_case": model.form.lower, **more},
+        "config_sentence_transformers.json": {
+            **{"similarity_fn_name": "cosine", "prompts": dict(model.form.prompts)},
+            **({"default_prompt_name": model.form.default_prompt} if model.form.default_prompt is not None else {}),
+        },
         "1_Pooling/config.json": {
             "word_embedding_dimension": width,
-            "pooling_mode_cls_token": pooling == "cls",
-            "pooling_mode_mean_tokens": pooling != "cls",
-            "pooling_mode_max_tokens": False,
-            "pooling_mode_mean_sqrt_len_tokens": False,
+            **{name: mode == ("mean" if both_ends else pooling) for name, mode in POOLING_FIELDS.items()},
         },
     }
     if keep_mlp and model.mlp is not None:
@@ -61,6 +62,8 @@ def export_encoder(
         activation = "torch.nn.modules.activation.Tanh"
         sizes = {"in_features": width, "out_features": width}
         files[f"{DENSE}/config.json"] = {**sizes, "bias": True, "activation_function": activation}
+    if model.form.normalize:
+        modules.append(("Normalize", f"{len(modules)}_Normalize"))
     files["modules.json"] = [
         {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for number, (kind, path) in enumerate(modules)

@@ -88,6 +88,7 @@ class SimCSETrainer(Trainer):
             raise InputError(f"--eval_strategy {args.eval_strategy.value}: needs --validation_file or --sts_file")
         prepared = prepare(model, args, processing_class, peft_config, model_revision)
         self.packed, tokenizer = prepared.packed, prepared.tokenizer
+        self.prompt = prepared.model.form.prompt
         self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))
@@ -101,8 +102,8 @@ class SimCSETrainer(Trainer):
                 tokenizer.pad_token_id or 0,
                 prepared.model.side,
             ),
-            train_dataset=training_table(train_dataset, tokenizer, args),
-            eval_dataset=evaluation_table(eval_dataset, tokenizer, args),
+            train_dataset=training_table(train_dataset, tokenizer, args, self.prompt),
+            eval_dataset=evaluation_table(eval_dataset, tokenizer, args, self.prompt),
             processing_class=tokenizer,
             **kwargs,
         )
@@ -166,11 +167,13 @@ class SimCSETrainer(Trainer):
 
     def get_eval_dataloader(self, eval_dataset: Dataset | TokenTable | None = None) -> Any:
         """Trainer's, for a dataset of texts as well."""
-        return super().get_eval_dataloader(evaluation_table(eval_dataset, self.processing_class, self.args))
+        return super().get_eval_dataloader(
+            evaluation_table(eval_dataset, self.processing_class, self.args, self.prompt)
+        )
 
     def evaluate(self, eval_dataset: Dataset | None = None, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trainer's; another dataset has columns like the one of the constructor."""
-        table = evaluation_table(eval_dataset, self.processing_class, self.args)
+        table = evaluation_table(eval_dataset, self.processing_class, self.args, self.prompt)
         return super().evaluate(table, *args, **kwargs)
 
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
