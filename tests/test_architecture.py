@@ -23,6 +23,7 @@ GROUND = {
         "pretrained",
         "adapters",
         "chunking",
+        "coverage",
         "stopping",
         "__init__",
     ),

@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
 
+from hf_xling.console import note
 from hf_xling.contrastive.card import write_encoder_card
 from hf_xling.contrastive.collator import SimCSECollator
 from hf_xling.contrastive.config import SimCSEConfig
@@ -26,10 +27,11 @@ from hf_xling.contrastive.losses import info_nce
 from hf_xling.contrastive.masking import TokenMasking
 from hf_xling.contrastive.packing import first_position
 from hf_xling.contrastive.prepare import prepare
-from hf_xling.contrastive.tokens import TokenTable, evaluation_table, training_table
+from hf_xling.contrastive.tokens import TokenTable, evaluation_table, negative_columns, training_table
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
+from hf_xling.coverage import check_coverage
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.push import forget_local_paths
 from hf_xling.stopping import end_where_stopped
@@ -57,6 +59,9 @@ class SimCSETrainer(Trainer):
         lineage: what the encoder descends from, for its card; by default the model, and what columns of `train_dataset`
             (`model_id`, `model_sha`, `task`, `language`) tell of who wrote it.
         kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
+
+    Attributes:
+        coverage: what the tokenizer makes of the training texts, by column.
 
     Raises:
         InputError: a model that cannot be loaded, has fewer positions than `max_length`, or is not the tokenizer's; a
@@ -89,6 +94,11 @@ class SimCSETrainer(Trainer):
         prepared = prepare(model, args, processing_class, peft_config, model_revision)
         self.packed, tokenizer = prepared.packed, prepared.tokenizer
         self.prompt = prepared.model.form.prompt
+        columns = [] if train_dataset is None else ["anchor", "positive", *negative_columns(train_dataset.column_names)]
+        allowed = args.allow_unknown_tokens
+        self.coverage = check_coverage(tokenizer, train_dataset, columns, allowed, prepared.base)
+        for column, found in self.coverage.items() if args.process_index == 0 else ():
+            note(f"column {column}: {found}")
         self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))

@@ -141,6 +141,7 @@ def _train(
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
+    results |= trainer.coverage.figures
     if "test" in datasets:
         scores = _test(trainer, datasets["test"], PREDICTIONS_FILE)
         results |= {f"test_{name}": value for name, value in scores.items()}

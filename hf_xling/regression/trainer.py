@@ -16,9 +16,11 @@ from transformers import EarlyStoppingCallback, EvalPrediction, PreTrainedModel,
 from transformers.trainer_utils import TrainOutput
 
 from hf_xling.adapters import adapted, own_card
+from hf_xling.console import note
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
+from hf_xling.coverage import check_coverage
 from hf_xling.errors import InputError, XlingError
 from hf_xling.hub.push import forget_local_paths
 from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable
@@ -66,6 +68,7 @@ class RegressionTrainer(Trainer):
 
     Attributes:
         loading: a line that says what of the checkpoint was loaded, newly made and dropped.
+        coverage: what the tokenizer makes of the training texts; None without any.
         test_results: `test_…` metrics for the card, as in `all_results.json`; empty until somebody sets them.
 
     Raises:
@@ -101,6 +104,10 @@ class RegressionTrainer(Trainer):
         check_trainable(model, name)
         check_tokenizer(tokenizer, model, name)
         make_usable(tokenizer, model, name)
+        allowed = args.allow_unknown_tokens
+        self.coverage = check_coverage(tokenizer, train_dataset, ["text"], allowed, name).get("text")
+        if self.coverage is not None and args.process_index == 0:
+            note(f"training texts: {self.coverage}")
         length = max_length(model, tokenizer, args.max_length)
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
