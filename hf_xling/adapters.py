@@ -83,7 +83,8 @@ def adapted(
         new = _made_new(model, name, revision)
     peft_config = copy.deepcopy(peft_config)
     whole = _whole_modules(model, new, name)
-    peft_config.modules_to_save = sorted({*(peft_config.modules_to_save or ()), *whole}) or None
+    whole = sorted({*(getattr(peft_config, "modules_to_save", None) or ()), *whole})
+    peft_config.modules_to_save = whole or None
     if hasattr(peft_config, "target_modules"):
         _aim(peft_config, model, whole)
     try:
@@ -152,8 +153,8 @@ def _aim(peft_config: Any, model: PreTrainedModel, whole: Collection[str]) -> No
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    within = re.compile("|".join(rf"(?:.*\.)?{re.escape(path)}(?:\..*)?" for path in peft_config.modules_to_save or ()))
-    taken = {path for path, _ in model.named_modules() if peft_config.modules_to_save and within.fullmatch(path)}
+    within = re.compile("|".join(rf"(?:.*\.)?{re.escape(path)}(?:\..*)?" for path in whole))
+    taken = {path for path, _ in model.named_modules() if whole and within.fullmatch(path)}
     wanted = peft_config.target_modules
     if wanted is None or wanted == "all-linear":
         linear = {path for path, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D)}

@@ -101,7 +101,8 @@ def test_a_string_is_one_text(rated, tmp_path, tokenizer):
     ensemble = RatingEnsemble.from_pretrained(tmp_path / "run")
     assert ensemble.predict(TEXTS[0]).mean.tolist() == ensemble.predict(TEXTS[:1]).mean.tolist()
     assert Rater.load(tmp_path / "run").logits(TEXTS[0]).shape == (1, 1)
-    assert ensemble.predict(text for text in TEXTS).mean.shape == (4,)
+    twice = RatingEnsemble([*ensemble.members, *ensemble.members])
+    assert twice.predict(text for text in TEXTS).members.shape == (2, 4)
     assert ensemble.predict(numpy.array(TEXTS)).mean.shape == (4,)
     for bad in (["a", None], ["a", 3], [["a", "b"]], [float("nan")]):
         with pytest.raises(InputError, match=rf"texts\[{len(bad) - 1}\]: is .*; a text is needed"):
