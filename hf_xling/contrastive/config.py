@@ -30,7 +30,7 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     """
 
     temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
-    pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean", "max", "lasttoken"] | None = field(
+    pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean"] | None = field(
         default=None,
         metadata={
             "help": "sentence vector; cls_mlp trains an MLP on the first token that is not saved; "

@@ -61,8 +61,6 @@ def prepare(
     """
     name = model if isinstance(model, str) else model.name_or_path
     form, told = form_of(name, revision, args.pooling)
-    if told and args.process_index == 0:
-        logger.warning("%s", told)
     torch.manual_seed(args.seed)  # the MLP's weights; Trainer seeds only later
     encoder = load_encoder(model, revision) if isinstance(model, str) else model
     tokenizer = tokenizer or load_tokenizer(name, revision)
@@ -93,4 +91,6 @@ def prepare(
         encoder = adapted(encoder, peft_config, name, revision)
     prepared = SimCSEModel(encoder, form, masked_lm, side)
     shorten_dropout(prepared)
+    if told and args.process_index == 0:
+        logger.warning("%s", told)
     return Prepared(prepared, tokenizer, name, packed)

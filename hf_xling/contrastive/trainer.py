@@ -97,8 +97,6 @@ class SimCSETrainer(Trainer):
         columns = [] if train_dataset is None else ["anchor", "positive", *negative_columns(train_dataset.column_names)]
         allowed = args.allow_unknown_tokens
         self.coverage = check_coverage(tokenizer, train_dataset, columns, allowed, prepared.base)
-        for column, found in self.coverage.items() if args.process_index == 0 else ():
-            note(f"column {column}: {found}")
         self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))
@@ -117,6 +115,8 @@ class SimCSETrainer(Trainer):
             processing_class=tokenizer,
             **kwargs,
         )
+        for column, found in self.coverage.items() if args.process_index == 0 else ():
+            note(f"column {column}: {found}")
         self.sts_dataset = sts_dataset
         self.masking = None
         if args.mlm_weight:

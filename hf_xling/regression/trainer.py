@@ -106,8 +106,6 @@ class RegressionTrainer(Trainer):
         make_usable(tokenizer, model, name)
         allowed = args.allow_unknown_tokens
         self.coverage = check_coverage(tokenizer, train_dataset, ["text"], allowed, name).get("text")
-        if self.coverage is not None and args.process_index == 0:
-            note(f"training texts: {self.coverage}")
         length = max_length(model, tokenizer, args.max_length)
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
@@ -134,6 +132,8 @@ class RegressionTrainer(Trainer):
             compute_metrics=self._metrics,
             **kwargs,
         )
+        if self.coverage is not None and args.process_index == 0:
+            note(f"training texts: {self.coverage}")
         # Makes Trainer count the documents of a step even where the model's forward takes no loss arguments.
         self.model_accepts_loss_kwargs = True
         self._last_loss, self._last_step = torch.zeros(()), 0
