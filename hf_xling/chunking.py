@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy
 import torch
@@ -11,15 +11,23 @@ from torch import Tensor
 
 # Of a pass: padding that costs less than a pass of its own would, beside a share of its real tokens.
 PADDING_SHARE, PADDING_TOKENS = 0.1, 64
+# Between a text alone and among others: of how far texts lie apart, and of their size (rounding).
+TOLERANCE, ROUNDING = 1e-3, 1e-5
+
+# On which side of texts padding changes nothing; None where it does on both, and texts of one length go together.
+Side = Literal["right", "left"] | None
 
 
-def split_padded(lengths: Sequence[int], token_budget: int | None, bounded_padding: bool = True) -> list[list[int]]:
+def split_padded(
+    lengths: Sequence[int], token_budget: int | None, bounded_padding: bool = True, side: Side = "right"
+) -> list[list[int]]:
     """The places of texts in `lengths`, shortest first, cut into passes whose texts are padded to their longest.
 
     Args:
         lengths: of the texts, in tokens.
         token_budget: tokens of a pass at most, padding included, but at least one text; None for no bound.
         bounded_padding: let a pass hold at most `PADDING_SHARE` of its real tokens and `PADDING_TOKENS` of padding.
+        side: None for passes of texts of one length.
     """
     parts: list[list[int]] = [[]]
     real = 0
@@ -28,7 +36,8 @@ def split_padded(lengths: Sequence[int], token_budget: int | None, bounded_paddi
         padded, together = length * (len(parts[-1]) + 1), real + length
         full = token_budget is not None and padded > token_budget
         wasteful = bounded_padding and padded > (1 + PADDING_SHARE) * together + PADDING_TOKENS
-        if parts[-1] and (full or wasteful):
+        unlike = side is None and parts[-1] and lengths[parts[-1][-1]] != length
+        if parts[-1] and (full or wasteful or unlike):
             parts.append([])
             together = length
         parts[-1].append(place)
@@ -36,15 +45,35 @@ def split_padded(lengths: Sequence[int], token_budget: int | None, bounded_paddi
     return parts
 
 
-def pad(texts: Sequence[numpy.ndarray], pad_token_id: int) -> dict[str, Any]:
+def pad(texts: Sequence[numpy.ndarray], pad_token_id: int, side: Side = "right") -> dict[str, Any]:
     """`input_ids` and `attention_mask`, (n, longest) int64, of the token ids of n texts."""
     longest = max(map(len, texts))
     ids = numpy.full((len(texts), longest), pad_token_id, dtype=numpy.int64)
     mask = numpy.zeros_like(ids)
     for row, text in enumerate(texts):
-        ids[row, : len(text)] = text
-        mask[row, : len(text)] = 1
+        place = slice(longest - len(text), longest) if side == "left" else slice(len(text))
+        ids[row, place] = text
+        mask[row, place] = 1
     return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+
+@torch.no_grad()
+def neutral_side(run: Callable[[dict[str, Any]], Tensor], texts: Sequence[numpy.ndarray], pad_token_id: int) -> Side:
+    """The side on which padding does not change what a model gives, as most take the right side; tried on `texts`.
+
+    Args:
+        run: gives the rows of a padded batch, one or more for each text.
+        texts: token ids, of several lengths.
+        pad_token_id: of the padding token.
+    """
+    alone = torch.cat([run(pad([text], pad_token_id)) for text in texts]).float()
+    apart = (alone - alone.mean(dim=0)).abs().max()
+    limit = TOLERANCE * apart + ROUNDING * alone.abs().max()
+    for side in ("right", "left"):
+        # Weights that are no numbers are another error than this.
+        if not (run(pad(texts, pad_token_id, side)).float() - alone).abs().max() > limit:
+            return side
+    return None
 
 
 def places(parts: Sequence[Sequence[int]]) -> Tensor:

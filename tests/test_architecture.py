@@ -25,6 +25,7 @@ GROUND = {
         "pretrained",
         "adapters",
         "chunking",
+        "coverage",
         "inherited",
         "training",
         "__init__",

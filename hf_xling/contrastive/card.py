@@ -26,9 +26,10 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
 
     And `training.png`, which it shows, where anything was logged more than once.
     """
-    args, adapter = trainer.args, trainer.is_adapter
+    args, adapter, model = trainer.args, trainer.is_adapter, trainer.accelerator.unwrap_model(trainer.model)
     processes = args.world_size if args.cross_rank_negatives else 1
     more = {"processes that share negatives": processes, "steps": trainer.state.global_step}
+    more |= {f"tokens of the column {column}": found for column, found in trainer.coverage.items()}
     chance = {"relative_distance": 1.0}
     if not args.mlm_weight and not args.negative_weight:  # either adds to the loss
         texts = args.per_device_train_batch_size * processes * (len(trainer.train_dataset.views) - 1)
@@ -49,10 +50,13 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
         settings=training_settings(args, _SETTINGS, **more),
         rows=len(trainer.train_dataset),
         pairs=not trainer.train_dataset.dropout_pairs,
-        pooling=EXPORTED_POOLING[args.pooling],
-        mlp=args.pooling == "cls_mlp",
+        pooling=EXPORTED_POOLING[model.pooling],
+        prompt=model.form.prompt,
+        normalize=model.form.normalize,
+        mlp=model.mlp is not None,
         keep_mlp=args.keep_mlp,
         max_length=args.max_length,
         adapter=adapter,
+        side=trainer.data_collator.side,
         course=draw_course(history, chance, Path(args.output_dir)),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hf_xling.chunking import Side
 from hf_xling.contrastive.packing import chunks
 
 
@@ -26,17 +27,24 @@ class SimCSECollator:
         token_budget: tokens of one forward pass at most; None for all at once.
         first_position: what the encoder calls the position of a text's first token.
         pad: the id of the padding token.
+        side: of the padding; None for chunks of texts of one length.
     """
 
     packed: bool
     token_budget: int | None = None
     first_position: int = 0
     pad: int = 0
+    side: Side = "right"
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         # All anchors, all positives, all first negatives, …: row i of each belongs together.
         texts = [view for views in zip(*(row["views"] for row in rows), strict=True) for view in views]
         parts, places = chunks(
-            texts, packed=self.packed, token_budget=self.token_budget, first_position=self.first_position, pad=self.pad
+            texts,
+            packed=self.packed,
+            token_budget=self.token_budget,
+            first_position=self.first_position,
+            pad=self.pad,
+            side=self.side,
         )
         return {"groups": torch.tensor([row["group"] for row in rows]), "chunks": parts, "places": places}

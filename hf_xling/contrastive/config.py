@@ -38,9 +38,12 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     """
 
     temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
-    pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean"] = field(
-        default="cls_mlp",
-        metadata={"help": "sentence vector; cls_mlp trains an MLP on the first token that is not saved"},
+    pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean"] | None = field(
+        default=None,
+        metadata={
+            "help": "sentence vector; cls_mlp trains an MLP on the first token that is not saved; "
+            "default: that of a sentence-transformers base, else cls_mlp"
+        },
     )
     keep_mlp: bool = field(
         default=False, metadata={"help": "save the MLP for sentence-transformers, as supervised SimCSE does"}
@@ -62,6 +65,9 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better one after which training stops"}
+    )
+    allow_unknown_tokens: bool = field(
+        default=False, metadata={"help": "train although the tokenizer does not know a fifth of the tokens or more"}
     )
 
     learning_rate: float = field(default=5e-5, metadata={"help": "peak learning rate of AdamW"})

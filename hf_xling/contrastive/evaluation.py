@@ -15,6 +15,7 @@ from hf_xling.contrastive.metrics import load_sts_metric
 from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position
 from hf_xling.contrastive.pooling import SimCSEModel, encode
 from hf_xling.errors import InputError, XlingError
+from hf_xling.pretrained import as_texts
 
 TOKENS_PER_PASS = 8192
 
@@ -107,18 +108,20 @@ def check_sts(pairs: Dataset, name: str) -> Dataset:
 def encode_texts(
     model: SimCSEModel,
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
+    texts: Sequence[str] | str,
     max_length: int,
     with_mlp: bool = False,
 ) -> Tensor:
     """The vectors (n, H) of `texts` in float32 on the CPU, as the exported checkpoint gives them."""
-    ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    prompted = [model.form.prompt + text for text in as_texts(texts)]
+    ids = tokenizer(prompted, truncation=True, max_length=max_length)["input_ids"]
     parts, places = chunks(
         [numpy.array(text) for text in ids],
         packed=model.config._attn_implementation == PACKED_ATTENTION,
         token_budget=TOKENS_PER_PASS,
         first_position=first_position(model.encoder),
         pad=tokenizer.pad_token_id or 0,
+        side=model.side,
     )
     device = next(model.parameters()).device
     moved = [

@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel, PreTrainedTokenizerBase
 
+from hf_xling.adapters import own_card
+from hf_xling.contrastive.form import POOLING_FIELDS
 from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
 
 HEADS_FILE = "simcse_heads.safetensors"
@@ -31,7 +33,8 @@ def export_encoder(
     folder = Path(folder)
     pooling, width = EXPORTED_POOLING[model.pooling], model.config.hidden_size
     both_ends = pooling == "first_last_mean"
-    model.encoder.save_pretrained(folder)
+    with own_card(folder):
+        model.encoder.save_pretrained(folder)
     if hasattr(tokenizer, "backend_tokenizer"):
         tokenizer.backend_tokenizer.no_truncation()  # or the file would carry that of the last call
     tokenizer.save_pretrained(folder)
@@ -44,14 +47,14 @@ def export_encoder(
     # Not in the encoder's own config, where it would change what other models made from it return.
     more = {"config_args": {"output_hidden_states": True}} if both_ends else {}
     files: dict[str, Any] = {
-        "sentence_bert_config.json": {"max_seq_length": max_length, "do_lower_case": False, **more},
-        "config_sentence_transformers.json": {"similarity_fn_name": "cosine", "prompts": {}},
+        "sentence_bert_config.json": {"max_seq_length": max_length, "do_lower_case": model.form.lower, **more},
+        "config_sentence_transformers.json": {
+            **{"similarity_fn_name": "cosine", "prompts": dict(model.form.prompts)},
+            **({"default_prompt_name": model.form.default_prompt} if model.form.default_prompt is not None else {}),
+        },
         "1_Pooling/config.json": {
             "word_embedding_dimension": width,
-            "pooling_mode_cls_token": pooling == "cls",
-            "pooling_mode_mean_tokens": pooling != "cls",
-            "pooling_mode_max_tokens": False,
-            "pooling_mode_mean_sqrt_len_tokens": False,
+            **{name: mode == ("mean" if both_ends else pooling) for name, mode in POOLING_FIELDS.items()},
         },
     }
     if keep_mlp and model.mlp is not None:
@@ -59,6 +62,8 @@ def export_encoder(
         activation = "torch.nn.modules.activation.Tanh"
         sizes = {"in_features": width, "out_features": width}
         files[f"{DENSE}/config.json"] = {**sizes, "bias": True, "activation_function": activation}
+    if model.form.normalize:
+        modules.append(("Normalize", f"{len(modules)}_Normalize"))
     files["modules.json"] = [
         {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for number, (kind, path) in enumerate(modules)

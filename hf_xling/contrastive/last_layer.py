@@ -69,7 +69,7 @@ def first_tokens(hidden: Tensor, text_lengths: TextLengths) -> Tensor:
 def _last_attention(encoder: PreTrainedModel) -> tuple[nn.Module, str, tuple[str, str]] | None:
     """The last layer, the path of the module in it that projects keys and values, and the names of its projections."""
     lists = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
-    layers = next((each for each in lists if len(each) == encoder.config.num_hidden_layers), None)
+    layers = next((each for each in lists if len(each) == getattr(encoder.config, "num_hidden_layers", 0)), None)
     if layers is None:
         return None
     for path, module in layers[-1].named_modules():

@@ -19,8 +19,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from hf_xling.chunking import Side, places, split_padded
 from hf_xling.chunking import pad as pad_texts
-from hf_xling.chunking import places, split_padded
 
 PACKED_ATTENTION = "hf_xling_packed"
 # Of a padded batch: so many chunks of texts of similar lengths leave little padding and still fill the machine.
@@ -103,7 +103,13 @@ AttentionMaskInterface.register(PACKED_ATTENTION, sdpa_mask)
 
 
 def chunks(
-    texts: Sequence[numpy.ndarray], *, packed: bool, token_budget: int | None, first_position: int = 0, pad: int = 0
+    texts: Sequence[numpy.ndarray],
+    *,
+    packed: bool,
+    token_budget: int | None,
+    first_position: int = 0,
+    pad: int = 0,
+    side: Side = "right",
 ) -> tuple[list[Chunk], Tensor]:
     """The texts of a batch as inputs of one or more forward passes, the shortest first.
 
@@ -114,6 +120,7 @@ def chunks(
             packed, for `PADDED_CHUNKS` of about equal size otherwise.
         first_position: what the encoder calls the position of a text's first token; for packing.
         pad: the id of the padding token.
+        side: of the padding; None for chunks of texts of one length.
 
     Returns:
         The chunks, and (S,) the place of each text of `texts` among the texts of all chunks.
@@ -122,8 +129,9 @@ def chunks(
     if packed:
         parts = _split(lengths, token_budget)
         return [_flat([texts[place] for place in part], first_position) for part in parts], places(parts)
-    parts = split_padded(lengths, token_budget or -(-sum(lengths) // PADDED_CHUNKS), bounded_padding=False)
-    return [pad_texts([texts[place] for place in part], pad) for part in parts], places(parts)
+    budget = token_budget or -(-sum(lengths) // PADDED_CHUNKS)
+    parts = split_padded(lengths, budget, bounded_padding=False, side=side)
+    return [pad_texts([texts[place] for place in part], pad, side) for part in parts], places(parts)
 
 
 def _split(lengths: Sequence[int], token_budget: int | None) -> list[list[int]]:
@@ -186,7 +194,8 @@ def trial(encoder: PreTrainedModel, max_length: int, packed: bool) -> list[Chunk
     lengths = [3, 3, max(3, max_length // 2), max_length, max_length]
     # More tokens than a model has positions: buffers of that size must not matter.
     lengths *= 1 + 1024 // sum(lengths)
-    tokens = numpy.delete(numpy.arange(encoder.config.vocab_size), pad)
+    # Canine has no vocabulary but Unicode.
+    tokens = numpy.delete(numpy.arange(getattr(encoder.config, "vocab_size", 256)), pad)
     texts = [generator.choice(tokens, length) for length in sorted(lengths)]
     parts, _ = chunks(texts, packed=packed, token_budget=None, first_position=first_position(encoder), pad=pad)
     return [

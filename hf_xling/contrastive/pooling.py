@@ -10,13 +10,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForTextEncoding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
+from hf_xling.chunking import Side
+from hf_xling.contrastive.form import DEFAULT_POOLING, POOLING_FIELDS, SentenceForm
 from hf_xling.contrastive.packing import Chunk, TextLengths, split_runs
-from hf_xling.pretrained import load_pretrained
+from hf_xling.pretrained import load_pretrained, side_of_padding
 
 # What a pooling is called in a sentence-transformers checkpoint, where the training-only MLP is left out.
-EXPORTED_POOLING = {"cls_mlp": "cls", "cls": "cls", "mean": "mean", "first_last_mean": "first_last_mean"}
+EXPORTED_POOLING = {"cls_mlp": "cls", **{name: name for name in (*POOLING_FIELDS.values(), "first_last_mean")}}
 
 
 class SimCSEModel(nn.Module):
@@ -28,16 +37,25 @@ class SimCSEModel(nn.Module):
 
     Args:
         encoder: what `AutoModel` loads; its forward returns `last_hidden_state`.
-        pooling: a key of `EXPORTED_POOLING`.
+        form: how texts become vectors around it; a string is the pooling alone, a key of `EXPORTED_POOLING`.
         masked_lm: a masked language model around this very encoder, for the auxiliary loss; None for none.
+        side: on which padding changes no vector of `encoder`.
     """
 
-    def __init__(self, encoder: PreTrainedModel, pooling: str = "cls_mlp", masked_lm: PreTrainedModel | None = None):
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        form: SentenceForm | str = DEFAULT_POOLING,
+        masked_lm: PreTrainedModel | None = None,
+        side: Side = "right",
+    ):
         super().__init__()
+        self.side = side
         self.encoder = encoder
-        self.pooling = pooling
+        self.form = SentenceForm(form) if isinstance(form, str) else form
+        self.pooling = self.form.pooling
         self.mlp = None
-        if pooling == "cls_mlp":
+        if self.pooling == "cls_mlp":
             width = encoder.config.hidden_size
             dense = nn.Linear(width, width, dtype=encoder.dtype, device=encoder.device)
             nn.init.normal_(dense.weight, std=getattr(encoder.config, "initializer_range", 0.02))
@@ -120,19 +138,34 @@ def sentence_vectors(encoder: PreTrainedModel, chunk: Chunk, pooling: str) -> Te
 @torch.compiler.disable
 def pool_packed(hidden: Tensor, text_lengths: TextLengths, pooling: str) -> Tensor:
     """Token vectors (T, H) of a flat batch, or (n, H) of first tokens alone, to sentence vectors (n, H)."""
-    first_alone = pooling.startswith("cls")
-    if first_alone and len(hidden) == sum(count for count, _ in text_lengths):
+    if pooling.startswith("cls") and len(hidden) == sum(count for count, _ in text_lengths):
         return hidden  # the last layer has left the others out
     runs = split_runs(hidden, text_lengths)
-    return torch.cat([texts[:, 0] if first_alone else texts.mean(dim=1) for texts in runs])
+    return torch.cat([pool(texts, None, pooling) for texts in runs])
 
 
-def pool(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
-    """Token vectors (B, T, H) to sentence vectors (B, H): the first token's, or the mean over unmasked tokens."""
+def pool(hidden: Tensor, attention_mask: Tensor | None, pooling: str) -> Tensor:
+    """Token vectors (B, T, H) to sentence vectors (B, H), as sentence-transformers pools them.
+
+    Args:
+        hidden: of texts that are padded on either side.
+        attention_mask: (B, T); None where nothing is padded.
+        pooling: a value of `EXPORTED_POOLING`; first and last tokens are those of the text, not padding.
+    """
+    rows = torch.arange(len(hidden), device=hidden.device)
     if pooling.startswith("cls"):
-        return hidden[:, 0]
-    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        return hidden[:, 0] if attention_mask is None else hidden[rows, attention_mask.argmax(dim=1)]
+    if pooling == "lasttoken":
+        behind = 0 if attention_mask is None else attention_mask.flip(1).argmax(dim=1)
+        return hidden[rows, hidden.shape[1] - 1 - behind]
+    if attention_mask is None:
+        attention_mask = torch.ones(hidden.shape[:2], dtype=torch.long, device=hidden.device)
+    if pooling == "max":
+        return hidden.masked_fill(attention_mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
+    weights = attention_mask * attention_mask.cumsum(dim=1) if pooling == "weightedmean" else attention_mask
+    weights = weights.unsqueeze(-1).to(hidden.dtype)
+    total = weights.sum(dim=1).clamp(min=1)
+    return (hidden * weights).sum(dim=1) / (total.sqrt() if pooling == "mean_sqrt_len_tokens" else total)
 
 
 @torch.no_grad()
@@ -144,12 +177,29 @@ def encode(model: SimCSEModel, chunks: Sequence[Chunk], with_mlp: bool = False) 
     if with_mlp and model.mlp is not None:
         vectors = model.mlp(vectors)
     model.train(was_training)
-    return vectors
+    return F.normalize(vectors, dim=-1) if model.form.normalize else vectors
 
 
 def load_encoder(name: str, revision: str | None = None) -> PreTrainedModel:
-    """The encoder `name`, in float32 whatever it was saved in: in half precision most steps would change nothing."""
-    return load_pretrained(AutoModel, name, revision, dtype=torch.float32)
+    """The encoder `name`, in float32 whatever it was saved in: in half precision most steps would change nothing.
+
+    Of T5 and its kin a checkpoint may hold the encoder alone, where `AutoModel` would make a decoder to it.
+    """
+    kind = (load_pretrained(AutoConfig, name, revision).architectures or [""])[0]
+    loader = AutoModelForTextEncoding if kind.endswith("EncoderModel") else AutoModel
+    return load_pretrained(loader, name, revision, dtype=torch.float32)
+
+
+def vectors_side(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str) -> Side:
+    """The side on which padding does not change the token vectors of `encoder` (`pretrained.side_of_padding`)."""
+
+    def of_tokens(output: Any, batch: Chunk) -> Tensor:
+        hidden = output.last_hidden_state
+        if hidden.shape[:2] != batch["input_ids"].shape:
+            raise ValueError("it gives no vector for each token")
+        return hidden[batch["attention_mask"].bool()]
+
+    return side_of_padding(encoder, tokenizer, max_length, of_tokens, name)
 
 
 @torch.no_grad()

@@ -39,13 +39,21 @@ class TokenTable:
         tokenizer: of the encoder.
         max_length: in tokens; longer texts are cut.
         name: what errors call the dataset.
+        prompt: stands before each text.
 
     Raises:
         InputError: no column `anchor`, no rows, a text that is null or empty (its row is named), or a column that looks
             like the other text of each pair and is not called `positive`.
     """
 
-    def __init__(self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str = "dataset"):
+    def __init__(
+        self,
+        dataset: Dataset,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+        name: str = "dataset",
+        prompt: str = "",
+    ):
         columns = dataset.column_names
         if "anchor" not in columns:
             raise InputError(f"{name}: has no column `anchor`; its columns are {', '.join(columns)}")
@@ -58,7 +66,7 @@ class TokenTable:
             )
         self.views = ["anchor", "anchor" if self.dropout_pairs else "positive", *negative_columns(columns)]
         columns_of_texts = dict.fromkeys(self.views)
-        self._texts = {view: _tokenise(dataset, view, tokenizer, max_length, name) for view in columns_of_texts}
+        self._texts = {view: _tokenise(dataset, view, tokenizer, max_length, name, prompt) for view in columns_of_texts}
         known = [self._texts[view] for view in dict.fromkeys(self.views[:2])]
         self._groups, self.repeated = _grouped(known, dataset["group"] if "group" in columns else None)
 
@@ -75,12 +83,12 @@ class TokenTable:
 
 
 def training_table(
-    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
+    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, prompt: str = ""
 ) -> TokenTable | None:
     """`dataset`, tokenised; it must fill a batch of each process, and have what `negative_weight` acts on."""
     if not isinstance(dataset, Dataset):
         return dataset
-    table = _filling_a_batch(dataset, tokenizer, args, "train_dataset", "train", args.train_batch_size)
+    table = _filling_a_batch(dataset, tokenizer, args, "train_dataset", "train", args.train_batch_size, prompt)
     if args.negative_weight and len(table.views) != 3:
         raise InputError(
             f"--negative_weight {args.negative_weight}: wants one column of hard negatives; "
@@ -90,17 +98,27 @@ def training_table(
 
 
 def evaluation_table(
-    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str = "eval_dataset"
+    dataset: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    args: SimCSEConfig,
+    name: str = "eval_dataset",
+    prompt: str = "",
 ) -> TokenTable:
     """`dataset`, tokenised; it must fill a batch of each process."""
-    return _filling_a_batch(dataset, tokenizer, args, name, "eval", args.eval_batch_size)
+    return _filling_a_batch(dataset, tokenizer, args, name, "eval", args.eval_batch_size, prompt)
 
 
 def _filling_a_batch(
-    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str, option: str, batch: int
+    dataset: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    args: SimCSEConfig,
+    name: str,
+    option: str,
+    batch: int,
+    prompt: str,
 ) -> TokenTable:
     needed = batch * args.world_size
-    table = TokenTable(dataset, tokenizer, args.max_length, name)
+    table = TokenTable(dataset, tokenizer, args.max_length, name, prompt)
     if args.dataloader_drop_last and len(table) < needed:
         raise InputError(
             f"{name}: has {len(table)} rows, fewer than one batch of {needed} (--per_device_{option}_batch_size)"
@@ -109,14 +127,15 @@ def _filling_a_batch(
 
 
 def _tokenise(
-    dataset: Dataset, column: str, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str
+    dataset: Dataset, column: str, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str, prompt: str
 ) -> tuple[numpy.ndarray, numpy.ndarray]:
     """The tokens of all texts of a column, one behind the other, and where each begins and the last one ends."""
     parts, lengths = [], []
     starts = range(0, len(dataset), TEXTS_PER_CALL)
     for start in tqdm(starts, desc=f"tokens of {column}", unit="batch", disable=len(starts) < 10):
         texts = texts_of(dataset[start : start + TEXTS_PER_CALL][column], partial(_where, name, column, start))
-        ids = tokenizer(texts, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+        prompted = [prompt + text for text in texts]
+        ids = tokenizer(prompted, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
         if (empty := next((row for row, text in enumerate(ids) if not text), None)) is not None:
             where = _where(name, column, start, empty)
             raise InputError(f"{where}: the text {texts[empty]!r} has no tokens; the tokenizer knows nothing of it")

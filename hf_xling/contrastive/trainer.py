@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
 
+from hf_xling.console import note
 from hf_xling.contrastive.card import write_encoder_card
 from hf_xling.contrastive.collator import SimCSECollator
 from hf_xling.contrastive.config import SimCSEConfig
@@ -22,10 +23,11 @@ from hf_xling.contrastive.losses import info_nce
 from hf_xling.contrastive.masking import TokenMasking
 from hf_xling.contrastive.packing import first_position
 from hf_xling.contrastive.prepare import prepare
-from hf_xling.contrastive.tokens import TokenTable, evaluation_table, training_table
+from hf_xling.contrastive.tokens import TokenTable, evaluation_table, negative_columns, training_table
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
+from hf_xling.coverage import check_coverage
 from hf_xling.errors import InputError
 from hf_xling.inherited import Reasons
 from hf_xling.training import SharedTrainer, check_given, settle_best_metric
@@ -63,6 +65,9 @@ class SimCSETrainer(SharedTrainer):
             (`model_id`, `model_sha`, `task`, `language`) tell of who wrote it.
         kwargs: passed to `Trainer` (`callbacks`, `optimizer_cls_and_kwargs`, `optimizers` of all that is trained).
 
+    Attributes:
+        coverage: what the tokenizer makes of the training texts, by column.
+
     Raises:
         InputError: an argument or field of `args` that is refused (`inherited.REFUSED`); a model that cannot be loaded,
             has fewer positions than `max_length`, or is not the tokenizer's; a dataset without `anchor` or rows, or
@@ -99,6 +104,11 @@ class SimCSETrainer(SharedTrainer):
         settle_best_metric(args, eval_dataset, measured)
         prepared = prepare(model, args, processing_class, peft_config, model_revision)
         self.packed, tokenizer = prepared.packed, prepared.tokenizer
+        self.prompt = prepared.model.form.prompt
+        is_text = isinstance(train_dataset, Dataset)
+        columns = ["anchor", "positive", *negative_columns(train_dataset.column_names)] if is_text else []
+        allowed = args.allow_unknown_tokens
+        self.coverage = check_coverage(tokenizer, train_dataset, columns, allowed, prepared.base)
         self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))
@@ -111,12 +121,15 @@ class SimCSETrainer(SharedTrainer):
                 args.token_budget,
                 first_position(prepared.model.encoder),
                 tokenizer.pad_token_id or 0,
+                prepared.model.side,
             ),
-            train_dataset=training_table(train_dataset, tokenizer, args),
+            train_dataset=training_table(train_dataset, tokenizer, args, self.prompt),
             eval_dataset=self._tables(eval_dataset, "eval_dataset"),
             processing_class=tokenizer,
             **kwargs,
         )
+        for column, found in self.coverage.items() if args.process_index == 0 else ():
+            note(f"column {column}: {found}")
         self.sts_dataset = sts_dataset
         self.masking = None
         if args.mlm_weight:
@@ -167,7 +180,7 @@ class SimCSETrainer(SharedTrainer):
         )
 
     def _table(self, dataset: Dataset, name: str) -> TokenTable:
-        return evaluation_table(dataset, self.processing_class, self.args, name)
+        return evaluation_table(dataset, self.processing_class, self.args, name, self.prompt)
 
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
         """The loss, as of training, and the metrics of pairs, of the vectors that are exported.

@@ -24,6 +24,7 @@ from hf_xling.experiments.baselines import BASELINES, run_baseline
 from hf_xling.experiments.grid import ExperimentsConfig
 from hf_xling.experiments.launch import launch
 from hf_xling.experiments.plan import SIDES, Plan, make_plan, parse_section, task_section
+from hf_xling.experiments.statistics import TOKENS
 from hf_xling.generation import stage as generation
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filling import connect
@@ -208,7 +209,7 @@ def _measured(config: ExperimentsConfig, side: str, run_folder: Path) -> dict[st
         "language": config.codes[side],
         "task": Path(task.get("test_file") or task["dataset_name"]).name,
         **{f"n_{split}": results.get(f"n_{split}", 0) for split in ("train", "validation", "test")},
-        **{name: value for name, value in results.items() if name.startswith("test_")},
+        **{name: value for name, value in results.items() if name.startswith("test_") or name in TOKENS},
         "predictions": str((run_folder / "predictions.csv").relative_to(config.output_dir)),
         "started": results["started"],
         "seconds": results["seconds"],

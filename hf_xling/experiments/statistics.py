@@ -20,6 +20,7 @@ from hf_xling.regression.metrics import METRICS
 from hf_xling.tables import read_table
 
 RESULTS_FILE = "results.jsonl"
+TOKENS = ("unknown_tokens", "pieces_per_word", "pieces_per_character")
 KINDS = ("experiment", "baseline")
 LANGUAGE = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")  # it becomes part of file names
 
@@ -32,6 +33,8 @@ class Run:
         predictions: a CSV file of the columns id, label and prediction, relative to the folder of `results.jsonl`.
         log, encoder_log: the `trainer_state.json` of the regression and of the contrastive stage, likewise relative.
         paper_mse: what the paper reports under this name, on its own data.
+        unknown_tokens: the share of the training texts' tokens that the encoder's tokenizer does not know.
+        pieces_per_word, pieces_per_character: into how many tokens it cuts them; the latter in scripts without spaces.
     """
 
     run_id: str
@@ -54,6 +57,9 @@ class Run:
     paper_mse: float | None
     started: str
     seconds: float
+    unknown_tokens: float | None = None
+    pieces_per_word: float | None = None
+    pieces_per_character: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Summary:
         mse_mean, …: means over `run_ids`; None where a run has no such value (a constant has no correlation).
         mse_std, …: sample standard deviations (ddof=1); None for one run.
         difference_to_direct: `mse_mean` minus that of `<language>-direct`; None for direct itself and without one.
+        unknown_tokens, pieces_per_word, pieces_per_character: the largest of its runs; None where none has any.
         beats: for each other baseline of the language, whether `mse_mean` is below that of the baseline.
     """
 
@@ -87,6 +94,9 @@ class Summary:
     paper_mse: float | None
     difference_to_direct: float | None
     beats: dict[str, bool]
+    unknown_tokens: float | None = None
+    pieces_per_word: float | None = None
+    pieces_per_character: float | None = None
 
 
 def read_results(folder: str | Path) -> list[Run]:
@@ -156,9 +166,14 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
                 difference_to_direct=means[key] - means[direct] if direct in means and key != direct else None,
                 beats={other[1]: means[key] < means[other] for other in others},
                 **spread,
+                **{name: _largest(group, name) for name in TOKENS},
             )
         )
     return summaries
+
+
+def _largest(runs: Sequence[Run], name: str) -> float | None:
+    return max((value for run in runs if (value := getattr(run, name)) is not None), default=None)
 
 
 def read_predictions(folder: str | Path, run: Run) -> tuple[numpy.ndarray, numpy.ndarray]:

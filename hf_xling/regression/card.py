@@ -31,6 +31,7 @@ def write_regressor_card(trainer: RegressionTrainer, results: Mapping[str, Any])
     args, labels, adapter = trainer.args, trainer.train_dataset.labels, trainer.is_adapter
     classes = trainer.task.names if isinstance(trainer.task, ClassTask) else None
     more = {"max_length": trainer.cutter.max_length, "steps": trainer.state.global_step}
+    more |= {"tokens of the training texts": trainer.coverage}
     write_model_card(
         args.output_dir,
         "regressor_card",

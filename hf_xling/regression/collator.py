@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_xling.chunking import pad, split_padded
+from hf_xling.chunking import Side, pad, split_padded
 
 
 @dataclass
@@ -26,11 +26,13 @@ class RegressionCollator:
         pad_token_id: the id of the padding token.
         token_budget: tokens of a pass at most, padding included, but at least one part.
         label_dtype: float32 for ratings, int64 for classes.
+        side: of the padding; None for passes of texts of one length.
     """
 
     pad_token_id: int = 0
     token_budget: int | None = None
     label_dtype: torch.dtype = torch.float32
+    side: Side = "right"
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         parts = [part for row in rows for part in row["parts"]]
@@ -38,8 +40,8 @@ class RegressionCollator:
         weights = torch.tensor([1 / len(row["parts"]) for row in rows for _ in row["parts"]])
         labels = torch.tensor([row["label"] for row in rows], dtype=self.label_dtype)
         chunks = []
-        for places in split_padded([len(part) for part in parts], self.token_budget):
+        for places in split_padded([len(part) for part in parts], self.token_budget, side=self.side):
             where = torch.tensor(places)
             of_parts = {"documents": documents[where], "labels": labels[documents[where]], "weights": weights[where]}
-            chunks.append({**pad([parts[place] for place in places], self.pad_token_id), **of_parts})
+            chunks.append({**pad([parts[place] for place in places], self.pad_token_id, self.side), **of_parts})
         return {"labels": labels, "chunks": chunks}

@@ -55,6 +55,9 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better one after which training stops"}
     )
+    allow_unknown_tokens: bool = field(
+        default=False, metadata={"help": "train although the tokenizer does not know a fifth of the tokens or more"}
+    )
 
     learning_rate: float = field(default=5e-5, metadata={"help": "peak learning rate of AdamW"})
     per_device_train_batch_size: int = field(default=16, metadata={"help": "texts a batch and device"})

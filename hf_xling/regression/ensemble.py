@@ -15,6 +15,7 @@ from hf_xling.corpora.lineage import lineage_beside, together
 from hf_xling.corpora.model_cards import check_model_publishable
 from hf_xling.errors import InputError
 from hf_xling.hub.contents import ENSEMBLE_FILE
+from hf_xling.pretrained import as_texts
 from hf_xling.regression.card import write_ensemble_card
 from hf_xling.regression.rater import Rater
 from hf_xling.runs import write_json, written_aside
@@ -69,8 +70,9 @@ class RatingEnsemble:
         """
         return cls([Rater.load(member, revision) for member in member_names(name, revision)])
 
-    def predict(self, texts: Sequence[str]) -> Ratings:
-        """The members' ratings of texts, in the units of the training labels."""
+    def predict(self, texts: Sequence[str] | str) -> Ratings:
+        """The members' ratings of texts (of one, if it is a string), in the units of the training labels."""
+        texts = as_texts(texts)
         return Ratings.of([member.logits(texts)[:, 0] for member in self.members])
 
     def save_pretrained(

@@ -1,4 +1,4 @@
-"""Loading a checkpoint with a head for the task, and starting a new head in the task's own units."""
+"""Loading a checkpoint with a head for the task."""
 
 from __future__ import annotations
 
@@ -7,34 +7,39 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_xling.chunking import Side
 from hf_xling.errors import InputError
-from hf_xling.pretrained import load_pretrained, token_positions
-from hf_xling.regression.tasks import RatingTask, Task
+from hf_xling.pretrained import load_pretrained, side_of_padding, token_positions
+from hf_xling.regression.tasks import ClassTask, RatingTask, Task, has_names
 
 SETTINGS = "hf_xling"  # the key in config.json under which stands how texts were cut
 # Beside an adapter, which has no config.json of its own: with one, transformers would look for a whole model there.
 SETTINGS_FILE = "hf_xling.json"
 
 
-def load_model(name: str, task: Task, seed: int, revision: str | None = None) -> tuple[PreTrainedModel, str, set[str]]:
-    """Load a checkpoint for `task`: with its own head if it has one, else with a new one.
-
-    A new head's output layer stands in the ratings' own units from the start: its weights are multiplied by their
-    deviation, its bias is their mean. So the first prediction is about the mean, and training at any scale is that of
-    standardised ratings, while each checkpoint answers in the ratings' units.
+def load_model(
+    model: str | PreTrainedModel, task: Task, seed: int, revision: str | None = None
+) -> tuple[PreTrainedModel, str, set[str] | None]:
+    """A classifier for `task`: the checkpoint `model`, with a new head if it has none; or `model` itself.
 
     Returns:
-        The model; one line that says what was loaded, newly made and dropped; and the names of the new parameters.
+        The model; one line that says what was loaded, newly made and dropped (empty for a model that was given); and
+        the names of the new parameters (None for a model that was given: nobody knows yet).
 
     Raises:
-        InputError: it cannot be loaded, is a model of another task, or has an output layer without a bias.
+        InputError: it cannot be loaded, or is a model of another task.
     """
-    wanted: dict[str, Any] = {"num_labels": task.outputs, "problem_type": task.kind}
-    if not isinstance(task, RatingTask):
-        wanted |= {"id2label": dict(enumerate(task.names)), "label2id": {name: n for n, name in enumerate(task.names)}}
-    torch.manual_seed(seed)  # the new head's weights; Trainer seeds only later
+    torch.manual_seed(seed)  # the weights of a new head or adapter; Trainer seeds only later
+    if not isinstance(model, str):
+        check_model(model, task, model.name_or_path)
+        model.config.problem_type = task.kind
+        if isinstance(task, ClassTask) and has_names(model):
+            _check_names(model, task, model.name_or_path)
+        _name(model, task)
+        return model, "", None
+    name = model
     model, loading = load_pretrained(
         AutoModelForSequenceClassification,
         name,
@@ -42,7 +47,8 @@ def load_model(name: str, task: Task, seed: int, revision: str | None = None) ->
         dtype=torch.float32,  # in half precision most steps would change nothing
         output_loading_info=True,
         ignore_mismatched_sizes=True,
-        **wanted,
+        num_labels=task.outputs,
+        problem_type=task.kind,
     )
     for key, saved, expected in loading["mismatched_keys"]:
         if expected[0] != task.outputs:
@@ -50,18 +56,9 @@ def load_model(name: str, task: Task, seed: int, revision: str | None = None) ->
         raise InputError(f"--model_name_or_path {name}: has {saved[0]} labels; {_needs(task)}")
     check_model(model, task, name)
     new = set(loading["missing_keys"])
-    if not isinstance(task, RatingTask) and not new:
-        known = tuple(load_pretrained(AutoConfig, name, revision).id2label.values())
-        if known != task.names:
-            raise InputError(
-                f"--model_name_or_path {name}: its classes are {', '.join(map(str, known))}, those of the training set "
-                f"{', '.join(task.names)}; start from an encoder, or name them alike (--label_map)"
-            )
-    path, layer = output_layer(model)
-    if isinstance(task, RatingTask) and f"{path}.weight" in new:
-        with torch.no_grad():
-            layer.weight.mul_(task.deviation)
-            layer.bias.fill_(task.mean)
+    if isinstance(task, ClassTask) and not new:
+        _check_names(model, task, name)
+    _name(model, task)
     loaded = len(set(model.state_dict()) - new)
     line = (
         f"{name}: {loaded} tensors loaded; newly made: {_listed(new)}; dropped: {_listed(loading['unexpected_keys'])}"
@@ -70,14 +67,25 @@ def load_model(name: str, task: Task, seed: int, revision: str | None = None) ->
 
 
 def check_model(model: PreTrainedModel, task: Task, name: str) -> None:
-    """An `InputError` if `model` has another number of labels, or an output layer without a bias."""
+    """An `InputError` if `model` has another number of labels, or no output layer."""
     if model.config.num_labels != task.outputs:
         raise InputError(f"--model_name_or_path {name}: has {model.config.num_labels} labels; {_needs(task)}")
-    path, layer = output_layer(model)
-    if isinstance(task, RatingTask) and layer.bias is None:
+    output_layer(model)
+
+
+def _check_names(model: PreTrainedModel, task: ClassTask, name: str) -> None:
+    known = tuple(model.config.id2label.values())
+    if known != task.names:
         raise InputError(
-            f"--model_name_or_path {name}: its output layer {path} has no bias, and so no place for a mean"
+            f"--model_name_or_path {name}: its classes are {', '.join(map(str, known))}, those of the training set "
+            f"{', '.join(task.names)}; start from an encoder, or name them alike (--label_map)"
         )
+
+
+def _name(model: PreTrainedModel, task: Task) -> None:
+    if isinstance(task, ClassTask):
+        model.config.id2label = dict(enumerate(task.names))
+        model.config.label2id = {name: number for number, name in enumerate(task.names)}
 
 
 def output_layer(model: nn.Module) -> tuple[str, nn.Linear]:
@@ -96,26 +104,24 @@ def output_layer(model: nn.Module) -> tuple[str, nn.Linear]:
     return next((each for each in reversed(found) if each[1].weight.requires_grad), found[-1])
 
 
-def adapter_with_head(peft_config: Any, model: PreTrainedModel, new: set[str]) -> Any:
-    """`peft_config`, so that it trains and saves with the adapter what of the head is not in the base checkpoint."""
-    path, _ = output_layer(model)
-    outside = {name.split(".")[0] for name in [*new, path]} - {model.base_model_prefix}
-    # Such as the pooler of an encoder that was saved without one.
-    inside = {".".join(name.split(".")[:2]) for name in new if name.startswith(f"{model.base_model_prefix}.")}
-    peft_config.modules_to_save = sorted({*(peft_config.modules_to_save or ()), *outside, *inside})
-    return peft_config
-
-
 def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> int:
     """The tokens that a text may have: `wanted`, or as many as the tokenizer and the model's positions allow.
 
     Raises:
-        InputError: more are wanted than the model has positions for.
+        InputError: more are wanted than the model has positions for, or there is no room for any text.
     """
     positions = token_positions(model) or tokenizer.model_max_length
     if wanted is not None and wanted > positions:
         raise InputError(f"--max_length {wanted}: the model has positions for {positions} tokens")
-    return wanted or min(tokenizer.model_max_length, positions)
+    length = wanted or min(tokenizer.model_max_length, positions)
+    if length <= (special := tokenizer.num_special_tokens_to_add()):
+        raise InputError(f"--max_length: the model takes {length} tokens, {special} of them special; no text fits")
+    return length
+
+
+def logits_side(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int, name: str) -> Side:
+    """The side on which padding does not change the logits of `model` (`pretrained.side_of_padding`)."""
+    return side_of_padding(model, tokenizer, length, lambda output, batch: output.logits, name)
 
 
 def adapter_settings(model: PreTrainedModel) -> dict[str, Any]:

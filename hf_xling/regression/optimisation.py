@@ -101,15 +101,14 @@ def _body(model: nn.Module) -> set[str]:
 
 def _layer_numbers(model: nn.Module) -> dict[str, int]:
     """How far from the top each of the body's parameters is: 0 for the last layer, L for what lies below the first."""
-    count, encoder = model.config.num_hidden_layers, _classifier(model).base_model
+    count, encoder = getattr(model.config, "num_hidden_layers", 0), _classifier(model).base_model
     layers = next(
         (each for each in encoder.modules() if isinstance(each, nn.ModuleList) and len(each) == count), nn.ModuleList()
     )
     numbers = {
         id(parameter): count - 1 - number for number, layer in enumerate(layers) for parameter in layer.parameters()
     }
-    embeddings = {id(parameter) for parameter in encoder.get_input_embeddings().parameters()}
-    below = getattr(encoder, "embeddings", None)
-    embeddings |= {id(parameter) for parameter in below.parameters()} if below is not None else set()
+    below = getattr(encoder, "embeddings", None) or getattr(encoder, "char_embeddings", None)  # of Canine
+    embeddings = {id(parameter) for parameter in (below or encoder.get_input_embeddings()).parameters()}
     numbers |= dict.fromkeys(embeddings, count)
     return {name: numbers[id(parameter)] for name, parameter in model.named_parameters() if id(parameter) in numbers}

@@ -21,7 +21,9 @@ import pyarrow
 import pyarrow.parquet
 from tqdm import tqdm
 
+from hf_xling.console import note
 from hf_xling.corpora.cleaning import clean_text
+from hf_xling.coverage import coverage
 from hf_xling.errors import InputError
 from hf_xling.recipes import RecipeParser
 from hf_xling.runs import written_aside
@@ -88,6 +90,8 @@ def predict(config: PredictConfig) -> tuple[int, int]:
                 raise InputError(f"{block.name}: has a column `{taken[0]}`, which is about to be written; rename it")
             texts = texts_of(block, config)
             filled = [row for row, text in enumerate(texts) if text]
+            if block is first:
+                _warn_of_unknown_tokens(model, [texts[row] for row in filled], config)
             columns = {name: [None] * len(block) for name in names}
             for name, values in _predicted(model, [texts[row] for row in filled], config).items():
                 for row, value in zip(filled, values, strict=True):
@@ -96,6 +100,13 @@ def predict(config: PredictConfig) -> tuple[int, int]:
             rows, empty = rows + len(block), empty + len(block) - len(filled)
             bar.update(len(block))
     return rows, empty
+
+
+def _warn_of_unknown_tokens(model: RatingEnsemble | Rater, texts: Sequence[str], config: PredictConfig) -> None:
+    rater = model if isinstance(model, Rater) else model.members[0]
+    found = coverage(rater.tokenizer, texts)
+    if found.is_poor:
+        note(f"{config.input}: {found}; {config.model} does not know this language or script")
 
 
 def load(config: PredictConfig) -> RatingEnsemble | Rater:

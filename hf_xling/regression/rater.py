@@ -13,11 +13,12 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
+from hf_xling.adapters import base_of
 from hf_xling.corpora.lineage import Lineage, lineage_beside
 from hf_xling.errors import InputError
-from hf_xling.pretrained import load_pretrained, load_tokenizer
+from hf_xling.pretrained import as_texts, load_pretrained, load_tokenizer, make_usable
 from hf_xling.regression.collator import RegressionCollator
-from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, max_length
+from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, logits_side, max_length
 from hf_xling.regression.long_text import Cutter
 from hf_xling.regression.trainer import document_logits
 
@@ -46,7 +47,9 @@ class Rater:
         settings = getattr(model.config, SETTINGS, None) or {}
         length = max_length(model, tokenizer, settings.get("max_length"))
         self._cutter = Cutter(tokenizer, length, settings.get("long_text", "truncate"))
-        self._collate = RegressionCollator(tokenizer.pad_token_id or 0, TOKENS_PER_PASS)
+        make_usable(tokenizer, model, model.name_or_path)
+        side = logits_side(self.model, tokenizer, length, model.name_or_path)
+        self._collate = RegressionCollator(tokenizer.pad_token_id or 0, TOKENS_PER_PASS, side=side)
 
     @classmethod
     def load(cls, name: str | Path, revision: str | None = None) -> Rater:
@@ -85,8 +88,13 @@ class Rater:
         return None if config.num_labels == 1 else [config.id2label[number] for number in range(config.num_labels)]
 
     @torch.inference_mode()
-    def logits(self, texts: Sequence[str]) -> numpy.ndarray:
-        """(n, labels) float32: of each text the mean over its parts. Passes hold texts of similar lengths."""
+    def logits(self, texts: Sequence[str] | str) -> numpy.ndarray:
+        """(n, labels) float32: of each text the mean over its parts. Passes hold texts of similar lengths.
+
+        Raises:
+            InputError: one of them is no text.
+        """
+        texts = as_texts(texts)
         if not len(texts):
             return numpy.zeros((0, self.model.config.num_labels), dtype=numpy.float32)
         batch = self._collate([{"parts": parts, "label": 0.0} for parts, _ in self._cutter(texts)])
@@ -112,15 +120,15 @@ def _adapter_settings(name: str, revision: str | None) -> dict[str, Any] | None:
 
 
 def _merged(name: str, revision: str | None, settings: dict[str, Any]) -> PreTrainedModel:
-    from peft import PeftConfig, PeftModel
+    from peft import PeftModel
 
-    peft_config = PeftConfig.from_pretrained(name, revision=revision)
+    base_name, base_revision = base_of(name, revision)
     settings["id2label"] = {int(number): label for number, label in settings["id2label"].items()}
     base = load_pretrained(
         AutoModelForSequenceClassification,
-        peft_config.base_model_name_or_path,
-        peft_config.revision,
-        OPTION,
+        base_name,
+        base_revision,
+        f"{OPTION} {name}: its base model",
         num_labels=len(settings["id2label"]),
     )
     for field, value in settings.items():

@@ -144,6 +144,7 @@ def _train(
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
+    results |= trainer.coverage.figures
     if "validation" in datasets:
         results |= _scores("validation", _predicted(trainer, datasets["validation"]))
         results |= {"chosen_by": args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}

@@ -97,6 +97,11 @@ class ClassTask:
 Task = RatingTask | ClassTask
 
 
+def has_names(model: PreTrainedModel) -> bool:
+    """Whether the classes of `model` have names of their own, and not transformers' `LABEL_0`, `LABEL_1`, …"""
+    return any(name != f"LABEL_{number}" for number, name in model.config.id2label.items())
+
+
 def make_task(kind: str, labels: Sequence[float], names: Sequence[str] | None, model: str | PreTrainedModel) -> Task:
     """What is to be predicted: by the labels of the training set, or where there is none by the model.
 
@@ -109,6 +114,6 @@ def make_task(kind: str, labels: Sequence[float], names: Sequence[str] | None, m
     labels = list(labels)
     if kind == "regression":
         return RatingTask.of(labels) if labels else RatingTask()
-    if names is None and not labels and not isinstance(model, str):
+    if names is None and not isinstance(model, str) and (not labels or has_names(model)):
         names = list(model.config.id2label.values())
     return ClassTask(tuple(names or map(str, range(max(labels, default=0) + 1))))

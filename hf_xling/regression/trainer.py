@@ -15,13 +15,15 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
-from hf_xling.adapters import adapted
+from hf_xling.adapters import adapted, own_card
+from hf_xling.console import note
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
+from hf_xling.coverage import check_coverage
 from hf_xling.errors import InputError
 from hf_xling.inherited import Reasons
-from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer
+from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable
 from hf_xling.regression.card import write_regressor_card
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
@@ -30,15 +32,15 @@ from hf_xling.regression.head import (
     SETTINGS,
     SETTINGS_FILE,
     adapter_settings,
-    adapter_with_head,
-    check_model,
     load_model,
+    logits_side,
     max_length,
 )
 from hf_xling.regression.long_text import Cutter
 from hf_xling.regression.metrics import CLASS_METRICS, METRICS
 from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
-from hf_xling.regression.tasks import ClassTask, make_task
+from hf_xling.regression.start import some_texts, start_in_units
+from hf_xling.regression.tasks import ClassTask, RatingTask, make_task
 from hf_xling.runs import write_json
 from hf_xling.training import SharedTrainer, check_given, settle_best_metric
 
@@ -75,6 +77,7 @@ class RegressionTrainer(SharedTrainer):
 
     Attributes:
         loading: a line that says what of the checkpoint was loaded, newly made and dropped.
+        coverage: what the tokenizer makes of the training texts; None without any.
         test_results: `test_…` metrics for the card, as in `all_results.json`; empty until somebody sets them.
 
     Raises:
@@ -124,32 +127,40 @@ class RegressionTrainer(SharedTrainer):
         self.task, self.loading = make_task(args.task, labels, label_names, model), ""
         if isinstance(self.task, ClassTask):
             self.task = replace(self.task, label_smoothing=args.label_smoothing_factor)
-        new: set[str] = set()
-        if isinstance(model, str):
-            model, self.loading, new = load_model(name, self.task, args.seed, model_revision)
+        model, self.loading, new = load_model(model, self.task, args.seed, model_revision)
         check_trainable(model, name)
-        check_model(model, self.task, name)
         check_tokenizer(tokenizer, model, name)
+        make_usable(tokenizer, model, name)
+        allowed = args.allow_unknown_tokens
+        self.coverage = check_coverage(tokenizer, train_dataset, ["text"], allowed, name).get("text")
         length = max_length(model, tokenizer, args.max_length)
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
+        side = logits_side(model, tokenizer, length, name)
+        collate = RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype, side)
+        if isinstance(self.task, RatingTask):
+            told = start_in_units(model, self.task, new, some_texts(train_dataset, self.cutter, collate))
+            if told and args.process_index == 0:
+                logger.warning("%s: %s", name, told)
         setattr(model.config, SETTINGS, {"long_text": args.long_text, "max_length": length})
         self.lineage = lineage or descend(args.task, name, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))
         self.test_results: dict[str, Any] = {}
         if peft_config is not None:
-            model = adapted(model, adapter_with_head(peft_config, model, new), name, model_revision)
+            model = adapted(model, peft_config, name, model_revision, new)
         super().__init__(
             model=model,
             args=args,
-            data_collator=RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype),
+            data_collator=collate,
             train_dataset=self._tables(train_dataset, "train_dataset"),
             eval_dataset=self._tables(eval_dataset, "eval_dataset"),
             processing_class=tokenizer,
             compute_metrics=self._metrics,
             **kwargs,
         )
+        if self.coverage is not None and args.process_index == 0:
+            note(f"training texts: {self.coverage}")
         # Makes Trainer count the documents of a step even where the model's forward takes no loss arguments.
         self.model_accepts_loss_kwargs = True
         if self.train_dataset is not None and self.train_dataset.cut.is_noteworthy and self.is_world_process_zero():
@@ -270,8 +281,9 @@ class RegressionTrainer(SharedTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Trainer's own, less its pickle of the arguments: checkpoints hold safetensors and JSON only."""
-        super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir)
+        with own_card(folder):
+            super()._save(output_dir, state_dict)
         if self.args.should_save:
             (folder / "training_args.bin").unlink(missing_ok=True)
             self.lineage.write(folder)

@@ -123,12 +123,21 @@ def test_the_revision_of_the_base_is_recorded(bert_folder, corpus, tmp_path):
     assert trainer.model.encoder.peft_config["default"].base_model_name_or_path == str(bert_folder)
 
 
-@pytest.mark.parametrize("modules", [["no_such_layer"], None])
-def test_layers_that_there_are_not_are_refused(distilbert_folder, corpus, tmp_path, modules):
-    """peft knows no layers of DistilBERT by itself."""
-    adapter = LoraConfig(task_type="FEATURE_EXTRACTION", target_modules=modules)
+def test_layers_that_there_are_not_are_refused(distilbert_folder, corpus, tmp_path):
+    adapter = LoraConfig(task_type="FEATURE_EXTRACTION", target_modules=["no_such_layer"])
     with pytest.raises(InputError, match=r"--lora_target_modules \(peft_config\): does not fit .*distilbert"):
         SimCSETrainer(str(distilbert_folder), configure(tmp_path), corpus, peft_config=adapter)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "xlmr", "distilbert"])
+def test_all_linear_layers_are_adapted_by_default(request, corpus, tmp_path, architecture):
+    """peft itself knows no layers of DistilBERT, and of BERT two."""
+    checkpoint = request.getfixturevalue(f"{architecture}_folder")
+    adapter = LoraConfig(task_type="FEATURE_EXTRACTION", r=2)
+    trainer = SimCSETrainer(str(checkpoint), configure(tmp_path), corpus, peft_config=adapter)
+    adapted = {name.split(".lora_A")[0] for name, _ in trainer.model.encoder.named_modules() if ".lora_A." in name}
+    assert len(adapted) == 2 * 6 + (architecture != "distilbert")  # of each of two layers, and the pooler
+    assert adapter.target_modules is None, "the caller's own config was changed"
 
 
 # The fields of the command line

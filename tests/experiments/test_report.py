@@ -256,3 +256,15 @@ def test_the_command_returns_table_and_paths(written: Path) -> None:
     assert all(Path(line).is_file() for line in lines if line.startswith(str(written)))
     with pytest.raises(InputError, match=r"nowhere/results\.jsonl: no such file"):
         main([str(written / "nowhere")])
+
+
+def test_what_the_tokenizers_know_is_told(tmp_path):
+    """Of the encoders of a language the worst; results that do not tell it are as they were."""
+    make_results(tmp_path, seeds=(1,))
+    add_run(tmp_path, "ta-other", 1, noise=0.4, unknown_tokens=0.034, pieces_per_word=2.84)
+    report = write_report(tmp_path)
+    told = "of the training texts' tokens the encoders do not know 3.4%, 2.8 pieces a word"
+    assert report.markdown.read_text("utf-8").count(told) == 1
+    results = json.loads(report.results.read_text("utf-8"))
+    assert results["experiments"]["ta-other"]["unknown_tokens"] == 0.034
+    assert "unknown_tokens" not in results["experiments"]["ta-direct"]

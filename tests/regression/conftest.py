@@ -11,8 +11,8 @@ def rated(sentences):
 
 
 @pytest.fixture(scope="session")
-def still(bert_folder, tmp_path_factory):
-    """A rating model without dropout, whose steps can be compared."""
+def still(bert_folder, rated, tmp_path_factory):
+    """A rating model of the ratings' scale without dropout, whose steps can be compared."""
     folder = tmp_path_factory.mktemp("still")
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -20,6 +20,10 @@ def still(bert_folder, tmp_path_factory):
     model = AutoModelForSequenceClassification.from_pretrained(
         bert_folder, num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
     )
+    tokenizer = AutoTokenizer.from_pretrained(bert_folder)
+    with torch.no_grad():
+        found = model.eval()(**tokenizer(rated["text"][:], padding=True, return_tensors="pt")).logits.mean()
+        model.classifier.bias += sum(rated["label"]) / len(rated) - found
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(bert_folder).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

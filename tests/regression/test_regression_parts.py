@@ -21,7 +21,7 @@ SGD = {"optim": "sgd", "learning_rate": 1e-2, "lr_scheduler_type": "constant", "
 def mixed(sentences):
     """Documents of 1 to 12 sentences: from 6 tokens to far past the 32 positions."""
     texts = [" ".join(sentences[row : row + 1 + row % 12]) for row in range(48)]
-    return Dataset.from_dict({"text": texts, "label": [float(row % 5) for row in range(48)]})
+    return Dataset.from_dict({"text": texts, "label": [1.0 + row % 5 for row in range(48)]})
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=80), st.one_of(st.none(), st.integers(1, 9000)))

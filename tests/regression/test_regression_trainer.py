@@ -140,8 +140,9 @@ def test_a_new_head_starts_at_the_mean_of_the_labels(request, rated, tmp_path, a
 
 
 def test_a_trained_head_keeps_its_bias(still, rated, tmp_path):
-    before = AutoModelForSequenceClassification.from_pretrained(still).classifier
-    after = RegressionTrainer(str(still), configure(tmp_path), rated).model.classifier
+    train(still, rated, tmp_path / "first", max_steps=30).save_model()
+    before = AutoModelForSequenceClassification.from_pretrained(tmp_path / "first").classifier
+    after = RegressionTrainer(str(tmp_path / "first"), configure(tmp_path), rated).model.classifier
     assert torch.equal(before.bias, after.bias) and torch.equal(before.weight, after.weight)
 
 

@@ -226,12 +226,11 @@ def test_options_that_cannot_work(bert_folder, files, tmp_path, more, message, c
     assert line == message.format(base=bert_folder)
 
 
-def test_layers_that_there_are_not(bert_folder, distilbert_folder, files, tmp_path, capsys):
+def test_layers_that_there_are_not(bert_folder, files, tmp_path, capsys):
     more = ["--use_peft", "--lora_target_modules", "attention_of_another"]
     line = refused(simcse_argv(bert_folder, files, tmp_path / "run", *more), capsys)
     assert line.startswith(f"--lora_target_modules (peft_config): does not fit {bert_folder}: ")
     assert "attention_of_another" in line
-    assert "target_modules" in refused(simcse_argv(distilbert_folder, files, tmp_path / "other", "--use_peft"), capsys)
 
 
 def test_a_dataset_folder_with_columns_of_all_kinds(bert_folder, sentences, tmp_path):
