@@ -13,12 +13,10 @@ from hf_xling.corpora.ratings import RatedCorpusSpec, main
 
 SPEC = RatedCorpusSpec(
     name="imdb_ratings",
-    title="IMDB film reviews with ratings",
-    description="The labelled film reviews of the Large Movie Review Dataset (Maas et al., 2011); the split that has "
-    "no labels (unsupervised) is left out.",
+    description="The labelled film reviews of the Large Movie Review Dataset (IMDB), for local use.",
+    made_for="IMDB",
+    about="The labelled film reviews of the Large Movie Review Dataset (Maas et al., 2011).",
     scale="0 for a negative review (4 stars or fewer of 10) and 1 for a positive one (7 or more), taken as a number",
-    language="en",
-    local_only="IMDB states no licence for its reviews, so their text must not be republished",
 )
 
 if __name__ == "__main__":

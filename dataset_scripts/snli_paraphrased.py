@@ -16,7 +16,6 @@ SPEC = CorpusSpec(
     name="snli_paraphrased",
     title="{source} with paraphrases",
     description="The sentences of {source} and a paraphrase of each, written by a language model.",
-    source_name="SNLI",
     with_source=True,
     chains=(("paraphrase",),),
 )

@@ -14,8 +14,7 @@ from hf_xling.corpora.builders import CorpusSpec, main
 SPEC = CorpusSpec(
     name="snli_sentences",
     title="Sentences of {source}",
-    description="Each distinct sentence of {source} (in SNLI: premises and hypotheses), once.",
-    source_name="SNLI",
+    description="Each distinct sentence of {source}, once.",
     with_source=True,
 )
 

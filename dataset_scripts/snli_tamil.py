@@ -16,7 +16,6 @@ SPEC = CorpusSpec(
     name_in="snli_{language}",
     title="{source} in {language}",
     description="The sentences of {source}, translated into {language} by a language model.",
-    source_name="SNLI",
     with_source=False,
     chains=(("translate",),),
 )

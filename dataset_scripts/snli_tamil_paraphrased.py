@@ -17,7 +17,6 @@ SPEC = CorpusSpec(
     name_in="snli_{language}_paraphrased",
     title="{source} and its paraphrases in {language}",
     description="The sentences of {source} and their paraphrases, both translated into {language} by a language model.",
-    source_name="SNLI",
     with_source=False,
     chains=(("translate",), ("paraphrase", "translate")),
 )

@@ -1,7 +1,8 @@
 """Film reviews in Tamil with their ratings: as they are, and cleaned of markup and of training rows that stand in test.
 
 python dataset_scripts/tamil_movie_reviews.py --train_file tamil_movie_reviews_train.csv \\
-    --test_file tamil_movie_reviews_test.csv --output_dir data/tamil_movie_reviews
+    --test_file tamil_movie_reviews_test.csv --source_name "Tamil film reviews" --language ta \\
+    --scale "stars, in quarter steps" --output_dir data/tamil_movie_reviews
 """
 
 from __future__ import annotations
@@ -14,10 +15,7 @@ from hf_xling.corpora.ratings import RatedCorpusSpec, main
 
 SPEC = RatedCorpusSpec(
     name="tamil_movie_reviews",
-    title="Tamil film reviews with ratings",
-    description="Film reviews in Tamil, taken from the web, each with the rating that its author gave.",
-    scale="stars, in quarter steps from 1.0 to 4.5 in the published files",
-    language="ta",
+    description="Rated texts, such as the published film reviews in Tamil.",
     # The columns of the published files, and those that this project writes.
     text_columns=("ReviewInTamil", "text"),
     label_columns=("Rating", "label"),

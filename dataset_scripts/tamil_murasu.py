@@ -1,6 +1,7 @@
 """Sentences of a newspaper in the low-resource language: Tamil Murasu, or any text file with a sentence a line.
 
-python dataset_scripts/tamil_murasu.py --source murasu.txt --output_dir data/tamil_murasu
+python dataset_scripts/tamil_murasu.py --source murasu.txt --source_name "Tamil Murasu" --source_language ta \\
+    --output_dir data/tamil_murasu
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ from hf_xling.corpora.builders import CorpusSpec, main
 SPEC = CorpusSpec(
     name="tamil_murasu",
     title="Sentences of {source}",
-    description="Each distinct sentence of {source}, as people wrote it.",
-    source_name="Tamil Murasu",
+    description="Each distinct sentence of {source}, once.",
     with_source=True,
-    source_language="ta",
 )
 
 if __name__ == "__main__":

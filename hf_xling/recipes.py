@@ -115,6 +115,9 @@ class RecipeParser(HfArgumentParser):
                 group = inherited
             before = len(self._actions)
             self._parse_dataclass_field(group, field)
+            for action in self._actions[before:]:
+                if action.const is False:  # the `--no_…` of a flag that is on, with the help of that flag
+                    action.help = f"the opposite of --{field.name}"
             if group is inherited and field.name not in COMMON_TRAINING_FIELDS:
                 self.rare += self._actions[before:]
 
@@ -178,7 +181,8 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
         return f"{action.option_strings[0]} {metavar}{more}".strip() if action.option_strings else metavar
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        if action.default in (None, argparse.SUPPRESS) or action.default == [] or action.required:
+        without = action.default in (None, argparse.SUPPRESS) or action.default == [] or action.const is False
+        if without or action.required:
             return action.help or ""
         return super()._get_help_string(action) or ""
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 # The underscore keeps it out of uploads by Trainer and out of the files that `load_dataset` finds.
 RUN_FILE = "_run.json"
 LOCK_FILE = "_run.lock"
+STATE_FILE = "trainer_state.json"  # of a Trainer, in each checkpoint and beside the finished model
 LONGEST_WAIT = 120.0  # seconds for another process to leave a run folder
 
 _HELD: dict[Path, FileLock] = {}  # the run folders that this process works in
@@ -187,8 +188,8 @@ def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest whole `checkpoint-N` of a Trainer in `folder`; Trainer writes `trainer_state.json` into it last."""
-    whole = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    """The newest whole `checkpoint-N` of a Trainer in `folder`; Trainer writes `STATE_FILE` into it last."""
+    whole = [path.parent for path in Path(folder).glob(f"checkpoint-*/{STATE_FILE}") if _is_json(path)]
     return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
 
 

@@ -15,6 +15,8 @@ GROUND = {
     *(
         "errors",
         "figures",
+        "folding",
+        "places",
         "console",
         "recipes",
         "runs",
@@ -23,7 +25,8 @@ GROUND = {
         "pretrained",
         "adapters",
         "chunking",
-        "stopping",
+        "inherited",
+        "training",
         "__init__",
     ),
 }

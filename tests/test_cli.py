@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,8 +55,30 @@ def test_help_of_each_stage(stage: str) -> None:
     assert result.stdout.startswith("usage: ")
     assert max(map(len, result.stdout.splitlines())) <= 160
     assert "(default: None)" not in result.stdout and "MISSING" not in result.stdout
+    words = " ".join(result.stdout.split())
+    assert len(re.findall(r"--no_(\w+) the opposite of --\1", words)) == len(re.findall("--no_", words))
     if stage in LAUNCHED:
         assert "--model_name_or_path" in result.stdout and "--torch_compile" not in result.stdout
+
+
+# What takes seconds to import. TrainingArguments, which the trainings' options are, comes with torch and scipy.
+HEAVY = ("torch", "datasets", "sklearn", "matplotlib", "scipy", "accelerate", "peft", "pandas")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_and_usage_errors_load_nothing_heavy(stage: str) -> None:
+    wrong = [] if stage in LAUNCHED else [["--nonsense", "1"]]  # a script's options are known to the script alone
+    code = (
+        "import sys; from hf_xling.cli import run; from hf_xling.errors import InputError\n"
+        f"for options in {[*wrong, ['--help']]!r}:\n"
+        f"    try: run([{stage!r}, *options])\n"
+        "    except (SystemExit, InputError): pass\n"
+        f"print('loaded:', *(name for name in {HEAVY} if name in sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    loaded = set(result.stdout.splitlines()[-1].split()[1:])
+    assert loaded <= ({"torch", "scipy", "accelerate", "peft"} if stage in LAUNCHED else set())
 
 
 def test_unknown_stage_names_the_nearest() -> None:

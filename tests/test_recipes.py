@@ -198,6 +198,18 @@ def test_help_shows_fields_and_defaults_and_leaves_with_0(capsys):
     assert "--rate RATE" in shown and "(default: 1.0)" in shown and "100% honest" in shown and "--config FILE" in shown
 
 
+def test_the_help_of_a_negated_flag_says_so(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--help"], [Job])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=1)[1] for line in lines if line.strip().startswith("--no_")] == [
+        "the opposite of --careful"
+    ]
+    assert parse(["--name", "x", "--no_careful"]).careful is False and parse(["--name", "x", "--no-careful"]) == parse(
+        ["--name", "x", "--careful", "false"]
+    )
+
+
 def test_given_fields_are_those_that_make_another_run():
     from hf_xling.regression.config import RegressionConfig
 

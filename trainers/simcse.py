@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from hf_xling.console import run_command
 from hf_xling.recipes import RecipeParser
-from hf_xling.runs import claim, finish, is_finished, last_checkpoint
+from hf_xling.runs import claim, finish, is_finished
 
 
 def main(argv: Sequence[str]) -> str | None:
@@ -24,13 +24,15 @@ def main(argv: Sequence[str]) -> str | None:
     parser = RecipeParser([SimCSEScriptArguments, SimCSEConfig, LoraArguments], prog=COMMAND, description=__doc__)
     script, args, lora = parser.parse(argv)
 
+    from hf_xling.contrastive.course import trained_in_words
     from hf_xling.contrastive.data import load_all, load_lineage
     from hf_xling.contrastive.trainer import SimCSETrainer
     from hf_xling.hub.push import ModelPush
+    from hf_xling.inherited import newest_checkpoint
     from hf_xling.pretrained import quiet_transformers
 
     quiet_transformers()
-    corpus, held_out, sts, corpora = load_all(script)
+    corpus, held_out, sts, corpora, pairs = load_all(script)
     lineage = load_lineage(script, args, corpora)
     identity = run_identity(script, args, lora)
     push = ModelPush(args, is_finished(args.output_dir, COMMAND, identity))
@@ -38,9 +40,9 @@ def main(argv: Sequence[str]) -> str | None:
         told = [f"{args.output_dir}: this run is already finished", *push.publish()]
         return "\n".join(told) if args.should_save else None
     options = {"peft_config": lora.config("FEATURE_EXTRACTION"), "sts_dataset": sts, "lineage": lineage}
-    model, options["model_revision"] = script.model_name_or_path, script.model_revision
-    trainer = SimCSETrainer(model, args, corpus, held_out, **options)
-    trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
+    options["model_revision"] = script.model_revision
+    trainer = SimCSETrainer(script.model_name_or_path, args, corpus, held_out, **options)
+    trainer.train(args.resume_from_checkpoint or newest_checkpoint(args))
     trainer.save_model()
     if trainer.eval_dataset is not None:  # whatever the strategy: of what was saved
         trainer.save_metrics("eval", trainer.evaluate())
@@ -49,9 +51,7 @@ def main(argv: Sequence[str]) -> str | None:
     if not args.should_save:
         return None
     finish(args.output_dir, repo_id=args.hub_model_id)
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    last = f", loss {losses[-1]:.3f} at the end" if losses else ""
-    told = [f"{len(corpus):,} rows, {trainer.state.global_step:,} steps{last}", f"encoder: {args.output_dir}"]
+    told = [trained_in_words(trainer.train_dataset, trainer.state, pairs), f"encoder: {args.output_dir}"]
     return "\n".join([*told, *push.publish()])
 
 

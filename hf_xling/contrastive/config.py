@@ -10,10 +10,18 @@ from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
 from hf_xling.hub.push import TrainingPushArguments
+from hf_xling.inherited import Reasons, checked, is_own_checkpoint
 from hf_xling.recipes import given_fields
 from hf_xling.runs import by_content
 
 COMMAND = "trainers/simcse.py"
+_BETTER_WHEN_LOWER = ("loss", "uniformity", "alignment", "relative_distance")
+_REFUSED: Reasons = {
+    "auto_find_batch_size": "a smaller batch has fewer negatives; --token_budget bounds the memory of any batch",
+    "do_predict": "an encoder predicts nothing",
+    "label_smoothing_factor": "rows have no labels",
+    "neftune_noise_alpha": "its noise depends on the padding of a batch, and batches here have none",
+}
 
 
 @dataclass
@@ -61,7 +69,7 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the corpus, unless max_steps is given"})
     dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out the last, smaller batch"})
     remove_unused_columns: bool = field(default=False, metadata={"help": "must stay off: the columns are texts"})
-    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "hide NaN losses from the log"})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "must stay off: NaN ends the training"})
     logging_steps: float = field(default=10, metadata={"help": "steps between two log lines"})
     save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept, beside the best"})
     report_to: None | str | list[str] = field(
@@ -89,7 +97,10 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
 
     def __post_init__(self) -> None:
         self.chooses_best_metric = self.metric_for_best_model is None
-        super().__post_init__()
+        if self.greater_is_better is None and not self.chooses_best_metric:
+            self.greater_is_better = not self.metric_for_best_model.endswith(_BETTER_WHEN_LOWER)
+        with checked(self, _REFUSED):
+            super().__post_init__()
         # Several GPUs without a launcher would split a batch, and with it the negatives.
         self._n_gpu = min(self.n_gpu, 1)
         if self.device.type == "cpu":
@@ -119,8 +130,6 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
             raise InputError(
                 "--dataloader_drop_last: must stay on with several processes; their batches are of one size"
             )
-        if self.remove_unused_columns:
-            raise InputError("--remove_unused_columns: the collator needs the text columns; leave it off")
 
 
 @dataclass
@@ -136,7 +145,13 @@ class SimCSEScriptArguments:
         default=None, metadata={"help": "instead: .txt (a text a line), .csv, .tsv, .jsonl, .parquet"}
     )
     anchor_column: str | None = field(
-        default=None, metadata={"help": "column of the anchors; default: `anchor`, or `text` where there is none"}
+        default=None, metadata={"help": "column of the anchors; default: `anchor`, or another name that says so"}
+    )
+    positive_column: str | None = field(
+        default=None, metadata={"help": "column of the other text of each pair; default: by its name, if there is one"}
+    )
+    negative_column: list[str] | None = field(
+        default=None, metadata={"help": "columns of hard negatives; default: by their names, if there are any"}
     )
     validation_file: str | None = field(
         default=None, metadata={"help": "held-out rows of the same columns: their loss, alignment and uniformity"}
@@ -157,4 +172,7 @@ _SOURCES = ("dataset_name", "train_file", "validation_file", "sts_file", "model_
 
 def run_identity(script: SimCSEScriptArguments, args: SimCSEConfig, *more: Any) -> dict[str, Any]:
     """What makes one training another: the fields that were given, with data and model by their content."""
-    return by_content(given_fields(script, args, *more), _SOURCES)
+    fields = by_content(given_fields(script, args, *more), _SOURCES)
+    if is_own_checkpoint(args):
+        fields.pop("resume_from_checkpoint", None)
+    return fields

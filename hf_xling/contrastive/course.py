@@ -9,8 +9,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from transformers import TrainerState
 
 from hf_xling import runs
+from hf_xling.contrastive.tokens import TokenTable
 from hf_xling.figures import BLUE, MUTED, VERMILLION, in_style, legend, save_png
 
 FILE = "training.png"
@@ -56,6 +58,14 @@ def draw_course(log_history: Sequence[Mapping[str, Any]], chance: Mapping[str, f
         with runs.written_aside(folder / FILE) as aside:
             save_png(figure, aside)
     return FILE
+
+
+def trained_in_words(rows: TokenTable, state: TrainerState, pairs: str) -> str:
+    """`64 rows, 3 steps, loss 0.412 at the end; 64 text pairs (sent0, sent1)`, and how many rows share a text."""
+    losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+    last = f", loss {losses[-1]:.3f} at the end" if losses else ""
+    shared = f"; {rows.repeated:,} share a text with another row, and are no negatives of it" if rows.repeated else ""
+    return f"{len(rows):,} rows, {state.global_step:,} steps{last}; {pairs}{shared}"
 
 
 def _draw(axes: Axes, name: str, trained: list, held_out: list, chance: float | None) -> None:

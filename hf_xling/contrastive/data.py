@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
+from hf_xling.contrastive.columns import LABELS, choose_columns, pairs_in_words
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
-from hf_xling.contrastive.tokens import negative_columns
 from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
@@ -20,25 +20,30 @@ from hf_xling.tables import Table, read_table, texts_of
 
 
 class Loaded(NamedTuple):
-    """Rows to train on, held-out rows, pairs with similarities (None where there are none), and where all come from."""
+    """Rows to train on, held-out rows, pairs with similarities (None where there are none), and where all come from.
+
+    `pairs` says in words what a row to train on is.
+    """
 
     corpus: Dataset
     held_out: Dataset | None
     sts: Dataset | None
     corpora: list[Corpus]
+    pairs: str
 
 
 def load_all(script: SimCSEScriptArguments) -> Loaded:
     """The corpus as `SimCSETrainer` takes it, with `anchor`, and `positive`, `negative…`, `group` where the source has
-    them; the rows of `validation_file`, likewise; the pairs of `sts_file`. Of a source with splits `validation` is read
-    and, for the pairs, `test`.
+    them (under these names or others: `columns.choose_columns`); the rows of `validation_file`, likewise; the pairs of
+    `sts_file`. Of a source with splits `validation` is read and, for the pairs, `test`.
 
     Raises:
         InputError: no such source, split or column, no rows, a text that is null or empty (its row is named), or a
             score that is no number.
     """
     table = read_table(script.dataset_name or script.train_file, script.dataset_config, script.dataset_split)
-    corpus, held_out, sts = _rows(table, script.anchor_column), None, None
+    columns = _columns(table, script)
+    corpus, held_out, sts = _rows(table, columns), None, None
     part = (script.dataset_config, script.dataset_split) if script.dataset_name else ()
     corpora = [corpus_of(table.name, {"train": len(corpus)}, table.columns, *part)]
     if script.validation_file:
@@ -46,13 +51,13 @@ def load_all(script: SimCSEScriptArguments) -> Loaded:
         same = script.dataset_name is not None and Path(script.validation_file) == Path(script.dataset_name)
         config = script.dataset_config if same else None
         table, split = read_held_out(script.validation_file, "validation", config)
-        held_out = _rows(table, script.anchor_column)
+        held_out = _rows(table, _columns(table, script))
         corpora.append(corpus_of(script.validation_file, {"validation": len(held_out)}, {}, config, split))
     if script.sts_file:
         table, split = read_held_out(script.sts_file, "test")
         sts = _pairs(table.require_rows())
         corpora.append(corpus_of(script.sts_file, {"similarity": len(sts)}, {}, split=split))
-    return Loaded(corpus, held_out, sts, corpora)
+    return Loaded(corpus, held_out, sts, corpora, pairs_in_words(columns, len(corpus)))
 
 
 def load_lineage(script: SimCSEScriptArguments, args: SimCSEConfig, corpora: list[Corpus]) -> Lineage:
@@ -79,15 +84,17 @@ def _pairs(table: Table) -> Dataset:
     return Dataset.from_dict({**columns, "score": scores})
 
 
-def _rows(table: Table, anchor_column: str | None) -> Dataset:
+def _columns(table: Table, script: SimCSEScriptArguments) -> dict[str, str]:
     table.require_rows()
-    anchor = anchor_column or ("anchor" if "anchor" in table.columns else "text")
-    names = {"anchor": anchor, **{name: name for name in ("positive", *negative_columns(list(table.columns)))}}
-    columns = {
-        name: texts_of(*_column(table, column))
-        for name, column in names.items()
-        if name == "anchor" or column in table.columns
-    }
+    first = {name: next((each for each in values if each is not None), None) for name, values in table.columns.items()}
+    # A column of numbers may be a label, and is no text.
+    names = [name for name, value in first.items() if not isinstance(value, int | float) or name.lower() in LABELS]
+    chosen = (script.anchor_column, script.positive_column, script.negative_column)
+    return choose_columns(names, table.name, *chosen)
+
+
+def _rows(table: Table, names: dict[str, str]) -> Dataset:
+    columns = {name: texts_of(*_column(table, column)) for name, column in names.items()}
     if "group" in table.columns:
         # A column of both numbers and strings has no type in Arrow.
         columns["group"] = [None if group is None else str(group) for group in table.column("group")]

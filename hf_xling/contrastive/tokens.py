@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy
 from datasets import Dataset
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from hf_xling.contrastive.columns import SECOND, negative_columns
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.errors import InputError
 from hf_xling.tables import texts_of
@@ -21,10 +25,14 @@ TEXTS_PER_CALL = 10_000
 class TokenTable:
     """The rows of a corpus: token ids of each view, and a number of each row's group. 4 bytes a token.
 
+    Rows whose anchors or positives are the same to the encoder are of one group, since each would be a false negative
+    of the other; so are rows that the column `group` puts together.
+
     Attributes:
         views: the columns of texts, in the order in which a batch holds them: `anchor`, `positive` (for dropout pairs
             the anchor again), then hard negatives.
         dropout_pairs: whether the two views of a row are one text.
+        repeated: how many rows have an anchor or a positive that stands in another row too.
 
     Args:
         dataset: with the column `anchor`, and if wanted `positive`, `negative` (or `negative_1`, …) and `group`.
@@ -33,7 +41,8 @@ class TokenTable:
         name: what errors call the dataset.
 
     Raises:
-        InputError: no column `anchor`, no rows, or a text that is null or empty (its row is named).
+        InputError: no column `anchor`, no rows, a text that is null or empty (its row is named), or a column that looks
+            like the other text of each pair and is not called `positive`.
     """
 
     def __init__(self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str = "dataset"):
@@ -43,10 +52,15 @@ class TokenTable:
         if len(dataset) == 0:
             raise InputError(f"{name}: is empty")
         self.dropout_pairs = "positive" not in columns
+        if self.dropout_pairs and (other := next((each for each in columns if each.lower() in SECOND), None)):
+            raise InputError(
+                f"{name}: has `anchor` and `{other}`; call it `positive` for text pairs, or leave it out for dropout"
+            )
         self.views = ["anchor", "anchor" if self.dropout_pairs else "positive", *negative_columns(columns)]
         columns_of_texts = dict.fromkeys(self.views)
         self._texts = {view: _tokenise(dataset, view, tokenizer, max_length, name) for view in columns_of_texts}
-        self._groups = _numbered(dataset["group"] if "group" in columns else [None] * len(dataset))
+        known = [self._texts[view] for view in dict.fromkeys(self.views[:2])]
+        self._groups, self.repeated = _grouped(known, dataset["group"] if "group" in columns else None)
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -61,11 +75,13 @@ class TokenTable:
 
 
 def training_table(
-    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
+    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
 ) -> TokenTable | None:
     """`dataset`, tokenised; it must fill a batch of each process, and have what `negative_weight` acts on."""
-    table = _filling_a_batch(dataset, tokenizer, args, "train", args.train_batch_size)
-    if table is not None and args.negative_weight and len(table.views) != 3:
+    if not isinstance(dataset, Dataset):
+        return dataset
+    table = _filling_a_batch(dataset, tokenizer, args, "train_dataset", "train", args.train_batch_size)
+    if args.negative_weight and len(table.views) != 3:
         raise InputError(
             f"--negative_weight {args.negative_weight}: wants one column of hard negatives; "
             f"train_dataset has {len(table.views) - 2}"
@@ -74,32 +90,22 @@ def training_table(
 
 
 def evaluation_table(
-    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig
-) -> TokenTable | None:
-    """`dataset`, tokenised if it is not; it must fill a batch of each process."""
-    if not isinstance(dataset, Dataset):
-        return dataset
-    return _filling_a_batch(dataset, tokenizer, args, "eval", args.eval_batch_size)
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str = "eval_dataset"
+) -> TokenTable:
+    """`dataset`, tokenised; it must fill a batch of each process."""
+    return _filling_a_batch(dataset, tokenizer, args, name, "eval", args.eval_batch_size)
 
 
 def _filling_a_batch(
-    dataset: Dataset | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, option: str, batch: int
-) -> TokenTable | None:
-    if dataset is None:
-        return None
-    name, needed = f"{option}_dataset", batch * args.world_size
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str, option: str, batch: int
+) -> TokenTable:
+    needed = batch * args.world_size
     table = TokenTable(dataset, tokenizer, args.max_length, name)
     if args.dataloader_drop_last and len(table) < needed:
         raise InputError(
             f"{name}: has {len(table)} rows, fewer than one batch of {needed} (--per_device_{option}_batch_size)"
         )
     return table
-
-
-def negative_columns(names: Sequence[str]) -> list[str]:
-    """The columns of hard negatives among `names`, `negative` first, then by number."""
-    numbered = [name for name in names if name.startswith("negative_") and name.removeprefix("negative_").isdigit()]
-    return [name for name in names if name == "negative"] + sorted(numbered, key=lambda name: int(name[9:]))
 
 
 def _tokenise(
@@ -123,8 +129,27 @@ def _where(name: str, column: str, start: int, index: int) -> str:
     return f"{name}, row {start + index + 1}, column `{column}`"
 
 
-def _numbered(groups: Sequence[Any]) -> numpy.ndarray:
-    """A number for each name of a group; a row without one is a group of its own."""
+def _grouped(
+    columns: Sequence[tuple[numpy.ndarray, numpy.ndarray]], given: Sequence[Any] | None
+) -> tuple[numpy.ndarray, int]:
+    """A number of each row's group (rows that share a text in any of `columns`, or a name that is given, and whatever
+    is joined through them), and how many rows share a text.
+    """
+    hashes = numpy.array([[hash(ids[start:end].tobytes()) for start, end in pairwise(ends)] for ids, ends in columns])
+    size = hashes.shape[1]
+    _, texts = numpy.unique(hashes, return_inverse=True)
+    texts = texts.reshape(hashes.shape)
+    new = numpy.ones(texts.shape, dtype=bool)
+    new[1:] = texts[1:] != texts[0]  # an anchor that is its own positive stands in one row
+    edges = numpy.array([numpy.nonzero(new)[1], texts[new]])
+    shared = numpy.bincount(edges[1])[edges[1]] > 1
+    repeated = len(numpy.unique(edges[0][shared]))
     numbers: dict[Any, int] = {}
-    names = (("row", row) if group is None else group for row, group in enumerate(groups))
-    return numpy.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=numpy.int64)
+    named = [(row, numbers.setdefault(name, len(numbers))) for row, name in enumerate(given or ()) if name is not None]
+    if named:
+        rows, names = numpy.array(named).T
+        edges = numpy.concatenate([edges, [rows, names + texts.max() + 1]], axis=1)
+    nodes = size + int(edges[1].max()) + 1
+    graph = coo_array((numpy.ones(len(edges[0]), dtype=bool), (edges[0], edges[1] + size)), shape=(nodes, nodes))
+    _, groups = connected_components(graph, directed=False)
+    return groups[:size].astype(numpy.int64), repeated

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import (
-    EarlyStoppingCallback,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Trainer,
-)
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
 
 from hf_xling.contrastive.card import write_encoder_card
 from hf_xling.contrastive.collator import SimCSECollator
@@ -30,12 +26,20 @@ from hf_xling.contrastive.tokens import TokenTable, evaluation_table, training_t
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
-from hf_xling.errors import InputError, XlingError
-from hf_xling.hub.push import forget_local_paths
-from hf_xling.stopping import end_where_stopped
+from hf_xling.errors import InputError
+from hf_xling.inherited import Reasons
+from hf_xling.training import SharedTrainer, check_given, settle_best_metric
+
+# Arguments of `Trainer` that have no meaning here, and why.
+REFUSED_ARGUMENTS: Reasons = {
+    "compute_loss_func": "the loss is InfoNCE; override `compute_loss` for another one",
+    "compute_metrics": "an encoder predicts nothing; `sts_dataset` measures its vectors",
+}
+METRICS = ("loss", "uniformity", "alignment", "relative_distance")  # of these the last two of text pairs alone
+STS_METRICS = ("sts_spearman", "sts_pearson")
 
 
-class SimCSETrainer(Trainer):
+class SimCSETrainer(SharedTrainer):
     """Trains a sentence encoder with in-batch contrastive learning (Gao et al. 2021).
 
     Batches are encoded without padding where the encoder allows it, in one forward pass or, with `token_budget`, in
@@ -48,7 +52,8 @@ class SimCSETrainer(Trainer):
             (integers or strings); see `TokenTable`. Other columns are left out. It is tokenised once, here.
         eval_dataset: likewise; gives `eval_loss` at `per_device_eval_batch_size`, and `eval_uniformity`; of text pairs
             also `eval_alignment` and `eval_relative_distance`. Without `positive` both views are the same there, since
-            evaluation has no dropout: the loss then measures only how far sentences lie apart.
+            evaluation has no dropout: the loss then measures only how far sentences lie apart. Or several by name
+            (`eval_NAME_loss`), of which the first chooses the best checkpoint.
         processing_class: the tokenizer; by default the one beside the model.
         peft_config: trains an adapter of this kind in place of the encoder's weights.
         sts_dataset: pairs of sentences with a similarity, `sentence1`, `sentence2` and `score`; gives
@@ -56,19 +61,20 @@ class SimCSETrainer(Trainer):
         model_revision: of a model on the Hub.
         lineage: what the encoder descends from, for its card; by default the model, and what columns of `train_dataset`
             (`model_id`, `model_sha`, `task`, `language`) tell of who wrote it.
-        kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
+        kwargs: passed to `Trainer` (`callbacks`, `optimizer_cls_and_kwargs`, `optimizers` of all that is trained).
 
     Raises:
-        InputError: a model that cannot be loaded, has fewer positions than `max_length`, or is not the tokenizer's; a
-            dataset without `anchor` or rows, or with fewer than one batch; a name to push to that a licence bars.
+        InputError: an argument or field of `args` that is refused (`inherited.REFUSED`); a model that cannot be loaded,
+            has fewer positions than `max_length`, or is not the tokenizer's; a dataset without `anchor` or rows, or
+            with fewer than one batch; a name to push to that a licence bars.
     """
 
     def __init__(
         self,
-        model: str | PreTrainedModel,
-        args: SimCSEConfig,
+        model: str | PreTrainedModel | None = None,
+        args: SimCSEConfig | None = None,
         train_dataset: Dataset | None = None,
-        eval_dataset: Dataset | None = None,
+        eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
         peft_config: Any = None,
         sts_dataset: Dataset | None = None,
@@ -76,7 +82,10 @@ class SimCSETrainer(Trainer):
         lineage: Lineage | None = None,
         **kwargs: Any,
     ):
+        check_given(model, SimCSEConfig, args, train_dataset, eval_dataset, TokenTable, kwargs, REFUSED_ARGUMENTS)
         if sts_dataset is not None:
+            if isinstance(eval_dataset, Mapping):
+                raise InputError("sts_dataset: not with several validation sets (eval_dataset); give one of them")
             sentences = list(dict.fromkeys(check_sts(sts_dataset, "sts_dataset")["sentence1"]))
             if eval_dataset is None:  # which Trainer wants for an evaluation
                 eval_dataset = Dataset.from_dict({"anchor": sentences})
@@ -86,11 +95,14 @@ class SimCSETrainer(Trainer):
                 args.metric_for_best_model, args.greater_is_better = "sts_spearman", True
         if eval_dataset is None and args.eval_strategy != "no":
             raise InputError(f"--eval_strategy {args.eval_strategy.value}: needs --validation_file or --sts_file")
+        measured = (*METRICS, *(STS_METRICS if sts_dataset is not None else ()))
+        settle_best_metric(args, eval_dataset, measured)
         prepared = prepare(model, args, processing_class, peft_config, model_revision)
         self.packed, tokenizer = prepared.packed, prepared.tokenizer
         self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))
+        self.args, self.processing_class = args, tokenizer  # which `_table` reads
         super().__init__(
             model=prepared.model,
             args=args,
@@ -101,7 +113,7 @@ class SimCSETrainer(Trainer):
                 tokenizer.pad_token_id or 0,
             ),
             train_dataset=training_table(train_dataset, tokenizer, args),
-            eval_dataset=evaluation_table(eval_dataset, tokenizer, args),
+            eval_dataset=self._tables(eval_dataset, "eval_dataset"),
             processing_class=tokenizer,
             **kwargs,
         )
@@ -111,14 +123,6 @@ class SimCSETrainer(Trainer):
             special = (*tokenizer.all_special_ids, tokenizer.pad_token_id or 0)
             self.masking = TokenMasking(tokenizer.mask_token_id, special, len(tokenizer), args.mlm_probability)
         self._pair_metrics: list[dict[str, float]] = []
-        self._last_loss, self._last_step = torch.zeros(()), 0
-        if args.early_stopping_patience is not None:
-            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
-
-    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
-        """Trainer's; a training that had stopped early when it was interrupted does not go on."""
-        ended = end_where_stopped(self, resume_from_checkpoint, self.args.early_stopping_patience)
-        return ended or super().train(resume_from_checkpoint, *args, **kwargs)
 
     def compute_loss(
         self,
@@ -143,9 +147,8 @@ class SimCSETrainer(Trainer):
             # DDP takes the mean over processes, which have masked different numbers of tokens.
             masked = gather_rows(masked[None]).float().mean()
             loss = loss + self.args.mlm_weight * mlm / masked.clamp(min=1)
-        self._last_loss, self._last_step = loss.detach(), self.state.global_step + 1
-        if model.training and loss.device.type == "cpu":
-            self._check_loss()  # elsewhere this would wait for the device at each step
+        if model.training:
+            self._note_loss(loss)
         return (loss, vectors) if return_outputs else loss
 
     def _contrast(self, vectors: Tensor, groups: Tensor, training: bool) -> Tensor:
@@ -163,14 +166,8 @@ class SimCSETrainer(Trainer):
             symmetric=self.args.symmetric,
         )
 
-    def get_eval_dataloader(self, eval_dataset: Dataset | TokenTable | None = None) -> Any:
-        """Trainer's, for a dataset of texts as well."""
-        return super().get_eval_dataloader(evaluation_table(eval_dataset, self.processing_class, self.args))
-
-    def evaluate(self, eval_dataset: Dataset | None = None, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Trainer's; another dataset has columns like the one of the constructor."""
-        table = evaluation_table(eval_dataset, self.processing_class, self.args)
-        return super().evaluate(table, *args, **kwargs)
+    def _table(self, dataset: Dataset, name: str) -> TokenTable:
+        return evaluation_table(dataset, self.processing_class, self.args, name)
 
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
         """The loss, as of training, and the metrics of pairs, of the vectors that are exported.
@@ -203,24 +200,6 @@ class SimCSETrainer(Trainer):
             metrics = sts_metrics(model, self.processing_class, self.sts_dataset, **options)
             output.metrics.update({f"{prefix}_sts_{name}": value for name, value in metrics.items()})
         return output
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Trainer's, once the loss is known to be a number."""
-        if "loss" in logs:
-            self._check_loss()
-        super().log(logs, *args, **kwargs)
-
-    def _check_loss(self) -> None:
-        if not torch.isfinite(self._last_loss):
-            raise XlingError(
-                f"the loss is {self._last_loss.item()} at step {self._last_step}; a lower --learning_rate may help"
-            )
-
-    def save_state(self) -> None:
-        """Trainer's, without paths of this machine."""
-        super().save_state()
-        if self.is_world_process_zero():
-            forget_local_paths(self.args.output_dir)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write `README.md`: what the encoder is, how to load it, what it descends from, and what was measured."""

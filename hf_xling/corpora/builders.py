@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,19 +16,21 @@ import pyarrow.compute as pc
 
 from hf_xling import runs
 from hf_xling.corpora.audit import FOLDER, task_counts, write_audit
-from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licensing, lineage_of, renew_reviews
+from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licensing, renew_reviews
 from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, Duplicates, find_duplicates
-from hf_xling.corpora.generated import PROVENANCE, Generation, read_generation
+from hf_xling.corpora.generated import PROVENANCE, Generation, Lineage, lineage_of, read_generation
 from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, texts_by_split
 from hf_xling.corpora.licences import check_publishable
-from hf_xling.corpora.origins import place_of_dataset
+from hf_xling.corpora.origins import Corpus, known_source, read_origins, source_title
 from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
 from hf_xling.corpora.sides import corpus_sides
 from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
 from hf_xling.errors import InputError
-from hf_xling.generation.languages import language_name
+from hf_xling.generation.iso639 import iso_code
+from hf_xling.generation.languages import language_code, language_name
 from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
+from hf_xling.hub.values import check_license, check_repo_id
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import check_once
 
@@ -43,26 +47,25 @@ class CorpusSpec:
         name: of the script.
         title, description: for the card; `{source}` stands for what the source is called, `{language}` for the language
             of the translations.
-        source_name: what the source is called, where the script is not told otherwise.
         with_source: whether the source sentences themselves are in it.
         chains: the chains of generation tasks that make its other rows, such as `("paraphrase", "translate")`; one
             `--generated` run is wanted for each, and no other.
-        source_language: of the source, where the script does not say otherwise.
         name_in: what the corpus is called in any language, such as `snli_{language}`; None if that is no matter.
     """
 
     name: str
     title: str
     description: str
-    source_name: str
     with_source: bool
     chains: tuple[tuple[str, ...], ...] = ()
-    source_language: str = "en"
     name_in: str | None = None
 
     def corpus_name(self, language: str | None) -> str:
-        """What the corpus is called where its translations are in `language` (a code): `snli_telugu` for `te`."""
-        return self.name_in.format(language=language_name(language).lower()) if self.name_in and language else self.name
+        """What the corpus is called where its translations are in `language` (its name): `snli_telugu` for Telugu."""
+        slug = re.sub(
+            r"[^a-z0-9]+", "_", unicodedata.normalize("NFKD", language or "").encode("ascii", "ignore").decode().lower()
+        )
+        return self.name_in.format(language=slug.strip("_")) if self.name_in and slug.strip("_") else self.name
 
 
 @dataclass
@@ -108,11 +111,11 @@ class BuildConfig:
         metadata={"help": "language that the translations are in; default: that of --generated. te: snli_telugu"},
     )
     source_language: str | None = field(
-        default=None, metadata={"help": "language of the source; default: the corpus's own"}
+        default=None, metadata={"help": "language of the source; default: what --generated or the source's card states"}
     )
     source_name: str | None = field(
         default=None,
-        metadata={"help": "what the card calls the source; default: what the corpus is made of by its name"},
+        metadata={"help": "what the source is, such as SNLI; default: its id on the Hub, or its file"},
     )
     task_file: str | None = field(
         default=None, metadata={"help": "texts of the downstream task, whose words the card's audit looks for"}
@@ -129,6 +132,11 @@ class BuildConfig:
     _argument_group_name = "corpus"
 
     def __post_init__(self) -> None:
+        check_license(self.license)
+        check_repo_id(self.repo_id, "dataset")
+        for name in ("language", "source_language"):
+            if (value := getattr(self, name)) is not None:
+                setattr(self, name, language_code(value, f"--{name}"))
         shares = self.validation_share, self.test_share
         if min(shares) < 0 or sum(shares) >= 1:
             raise InputError(f"--validation_share {shares[0]} --test_share {shares[1]}: a part of the rows is needed")
@@ -180,7 +188,9 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     generations = _by_chain(spec, sentences, [read_generation(folder) for folder in config.generated])
     into = _language(config, generations)
     lineage = lineage_of(generations)
-    licences = corpus_licensing(spec, config, lineage)
+    given = (config.source, config.validation_file, config.test_file)
+    origins = read_origins(given, config.source_name, [run.manifest for run in lineage.runs], config.dataset_config)
+    licences = corpus_licensing(config, lineage, origins)
     if config.repo_id is not None:
         check_publishable(licences)
     task = task_counts(config.task_file, config.task_column) if config.task_file is not None else None
@@ -195,7 +205,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     if runs.claim(config.output_dir, f"dataset_scripts/{spec.name}.py", identity):
         renew_reviews(Path(config.output_dir), lineage)
         return runs.read_run(config.output_dir)["counts"]  # its card gets another name where it is pushed
-    language, output = config.source_language or spec.source_language, Path(config.output_dir)
+    language, output = config.source_language or _source_language(config, lineage, origins), Path(config.output_dir)
     joined = join(sentences, language, spec.with_source, generations)
     generations = [replace(each, rows=None) for each in generations]  # of a million rows half a gigabyte
     duplicates = _duplicates(joined, spec, config)
@@ -210,14 +220,13 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     if generations:
         batches = {name: table.to_batches(ROWS_PER_TABLE) for name, table in joined.tables.items()}
         write_audit(output / FOLDER, corpus_sides(batches["sentences"], batches["pairs"], language), task)
-    given = (config.source, config.validation_file, config.test_file)
-    sources = [{**place_of_dataset(source), "config": config.dataset_config} for source in given if source is not None]
-    facts = Facts(sources, language, into, sentences, generations, lineage, licences, joined, duplicates, files)
+    called = config.source_name or source_title(origins[: len(set(given) - {None})])
+    facts = Facts(origins, called, language, into, sentences, generations, lineage, licences, joined, duplicates, files)
     runs.write_text(output / "README.md", corpus_card(spec, config, facts))
     counts = all_counts(sentences, joined)
     rows = {name: len(joined.tables[name]) for name in files}
     barred = next(iter(licences.breaches), None)
-    runs.finish(output, rows=rows, counts=counts, repo_id=facts.called(spec, config), barred=barred)
+    runs.finish(output, rows=rows, counts=counts, repo_id=facts.repo_id(spec, config), barred=barred)
     return counts
 
 
@@ -241,13 +250,26 @@ def _check_filled(split: str, before: int, left: int) -> None:
 
 
 def _language(config: BuildConfig, generations: Sequence[Generation]) -> str | None:
-    """The language of the translations, which is one; None where there are none."""
-    of = {each.manifest["language"] for each in generations if "translate" in each.manifest["chain"]}
-    into = next(iter(of), None)
+    """The name of the language of the translations, which is one; None where there are none."""
+    manifest = next(
+        (each.manifest for each in generations if "translate" in each.manifest["chain"]), {"language": None}
+    )
+    into = manifest["language"]
     if config.language not in (None, into):
         where = f"the translations of --generated are in {into}" if into else "the corpus has no translations"
         raise InputError(f"--language {config.language}: {where}")
-    return into
+    return into and manifest.get("language_name", language_name(into))
+
+
+def _source_language(config: BuildConfig, lineage: Lineage, origins: Sequence[Corpus]) -> str | None:
+    """What the runs were told of the source, else what its card says or is known of it; None where that is not one."""
+    told = {run.manifest["source_language"] for run in lineage.runs if len(run.manifest["chain"]) == 1}
+    if len(told) == 1:
+        return next(iter(told))
+    stated = {iso_code(code) for origin in origins for code in origin.languages}
+    if not stated and (known := known_source(origins, config.source_name)) is not None:
+        return known.language
+    return next(iter(stated)) if len(stated) == 1 else None
 
 
 def _by_chain(spec: CorpusSpec, sentences: Sentences, generations: Sequence[Generation]) -> list[Generation]:
@@ -280,7 +302,7 @@ def _steps(chain: Sequence[str]) -> str:
 
 def main(spec: CorpusSpec, argv: Sequence[str]) -> str:
     """Parse, build, and return the closing lines; each script in `dataset_scripts/` calls this."""
-    description = spec.description.format(source=spec.source_name, language="another language")
+    description = spec.description.format(source="the source", language="another language")
     parser = RecipeParser([BuildConfig, PushArguments], prog=f"dataset_scripts/{spec.name}.py", description=description)
     config, push = parser.parse(argv)
     push.check(config.repo_id)

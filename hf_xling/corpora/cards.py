@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,17 +12,19 @@ import hf_xling
 from hf_xling import runs
 from hf_xling.corpora.audit import audit_facts
 from hf_xling.corpora.duplicates import SHINGLE, Duplicates
-from hf_xling.corpora.generated import Generation
+from hf_xling.corpora.generated import Generation, Lineage, Run
 from hf_xling.corpora.generators import CARD_KEY, Generator, for_card, run_generator
 from hf_xling.corpora.joined import NEGATIVE_GROUP, Joined
 from hf_xling.corpora.licences import Licensing, Published, licensing
+from hf_xling.corpora.origins import Corpus, licensing_parts
 from hf_xling.corpora.review import review_facts
 from hf_xling.corpora.sources import Sentences
-from hf_xling.corpora.terms import SOURCES, find_terms, known_names
+from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.errors import InputError
-from hf_xling.generation.languages import language_name
+from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import counts_table, render_card, renew_part
 from hf_xling.hub.names import model_name
+from hf_xling.tables import is_hub_id
 
 if TYPE_CHECKING:
     from hf_xling.corpora.builders import BuildConfig, CorpusSpec
@@ -35,19 +35,14 @@ _COUNTS = ("rows", "accepted", "rejected", "reasons")
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B")
 
 
-class Run(NamedTuple):
-    """A run of stage 1: where it lies, and its `manifest.json`."""
-
-    folder: Path
-    manifest: dict[str, Any]
-
-
 class Facts(NamedTuple):
     """What a card tells of a corpus beside its spec and its config.
 
     Attributes:
-        sources: `name`, `revision` and `sha256` of what was read.
-        language, into: of the source, and of the translations (None where there are none).
+        origins: of the source, as `origins.read_origins` has read them.
+        called: what the source is called.
+        language: of the source, a code; None where nobody states it.
+        into: the name of the language of the translations; None where there are none.
         sentences: of the source.
         generations, lineage: the runs that are in the corpus, and all runs behind it.
         licences: the chain of them.
@@ -55,8 +50,9 @@ class Facts(NamedTuple):
         files: of each config, its `data_files`.
     """
 
-    sources: Sequence[Mapping[str, str | None]]
-    language: str
+    origins: Sequence[Corpus]
+    called: str
+    language: str | None
     into: str | None
     sentences: Sentences
     generations: Sequence[Generation]
@@ -66,67 +62,15 @@ class Facts(NamedTuple):
     duplicates: Duplicates
     files: Mapping[str, list[dict[str, str]]]
 
-    def called(self, spec: CorpusSpec, config: BuildConfig) -> str:
+    def repo_id(self, spec: CorpusSpec, config: BuildConfig) -> str:
         """What the card calls the corpus; where it is pushed under another name, that is put in its place."""
         return config.repo_id or f"org/{spec.corpus_name(self.into).replace('_', '-')}"
 
 
-class Lineage(NamedTuple):
-    """The runs of stage 1 behind a corpus, each after the one that it read; and the chains whose run is gone."""
-
-    runs: list[Run]
-    gone: list[list[str]]
-
-
-def lineage_of(generations: Sequence[Generation]) -> Lineage:
-    """The runs of a corpus, and those that they read in turn: a translated paraphrase is the work of two models.
-
-    A run names what it read by its place as seen from its own folder, and as the user gave it.
-    """
-    found: dict[Path, Run] = {}
-    gone: list[list[str]] = []
-    for generation in generations:
-        line = [Run(Path(generation.folder), generation.manifest)]
-        while len(chain := line[0].manifest["chain"]) > 1:
-            parent = _parent(line[0])
-            if parent is None:
-                gone.append(chain[:-1])
-                break
-            line.insert(0, parent)
-        for run in line:
-            found.setdefault(run.folder.resolve(), run)
-    return Lineage(list(found.values()), gone)
-
-
-def _parent(run: Run) -> Run | None:
-    record = runs.read_run(run.folder) or {"arguments": {}}
-    for place in (run.folder / record["arguments"].get("input", ""), Path(run.manifest.get("input", ""))):
-        accepted = place.parent if place.suffix == ".parquet" else place
-        try:
-            manifest = json.loads((accepted.parent / "manifest.json").read_text(encoding="utf-8"))
-            if accepted.name == "accepted" and manifest["chain"] == run.manifest["chain"][:-1]:
-                return Run(accepted.parent, manifest)
-        except (OSError, ValueError, LookupError, TypeError):
-            continue  # no longer there, or another run by now
-    return None
-
-
-def corpus_licensing(spec: CorpusSpec, config: BuildConfig, lineage: Lineage) -> Licensing:
-    """The chain of licences of a corpus that holds the text of its source."""
-    given = [value for value in (config.source, config.validation_file, config.test_file) if value is not None]
-    called, sources, questions = config.source_name or spec.source_name, {}, []
-    for value in given:
-        local = Path(value).exists()
-        names = known_names(value) or [called] if local else [value]
-        sources |= dict.fromkeys(names)
-        questions += [
-            f"The source was a local file that goes by the name {name}; whether it is that was not checked."
-            for name in names
-            if local and find_terms(name, SOURCES)
-        ]
-    if find_terms(called, SOURCES) and config.source_name is not None:
-        sources[called] = None
-    models = [model_name(run.manifest["model_id"]) for run in lineage.runs]
+def corpus_licensing(config: BuildConfig, lineage: Lineage, origins: Sequence[Corpus]) -> Licensing:
+    """The chain of licences of a corpus that holds the text of its sources, `origins`."""
+    sources, models, questions = licensing_parts(origins)
+    models += [model_name(run.manifest["model_id"]) for run in lineage.runs]
     for chain in lineage.gone:
         models.append(None)
         questions.append(
@@ -138,16 +82,16 @@ def corpus_licensing(spec: CorpusSpec, config: BuildConfig, lineage: Lineage) ->
 
 def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
     """The card of a corpus."""
-    source, licences = config.source_name or spec.source_name, facts.licences
-    called = {"source": source, "language": language_name(facts.into) if facts.into else "another language"}
+    licences = facts.licences
+    called = {"source": facts.called, "language": facts.into or "another language"}
     rows = {name: len(facts.joined.tables[name]) for name in facts.files}
     metadata = {
         "pretty_name": spec.title.format(**called),
         **_languages(spec, facts),
         **{name: getattr(licences, name) for name in ("license", "license_name", "license_link")},
-        **_origin(config, licences, facts.generations),
-        CARD_KEY: for_card([next(iter(licences.components))], _generators(facts.lineage)),
-        "size_categories": [_SIZES[min(max(len(str(max(rows.values()))) - 3, 0), len(_SIZES) - 1)]],
+        **_origin(licences, facts.generations),
+        CARD_KEY: for_card(licences.sources, _generators(facts.lineage, facts.origins)),
+        "size_categories": [size_category(max(rows.values(), default=0))],
         "task_categories": ["sentence-similarity"],
         "tags": ["sentence-transformers", "simcse", *(["synthetic"] if facts.generations else [])],
         "configs": [
@@ -160,13 +104,21 @@ def corpus_card(spec: CorpusSpec, config: BuildConfig, facts: Facts) -> str:
     shown = {
         "title": metadata["pretty_name"],
         "description": spec.description.format(**called),
-        "repo_id": facts.called(spec, config),
+        "repo_id": facts.repo_id(spec, config),
         "configs": {
             name: {"splits": [file["split"] for file in files], "columns": _columns(facts.joined.tables[name])}
             for name, files in facts.files.items()
         },
-        "sources": facts.sources,
+        "sources": facts.origins,
+        "citations": [*dict.fromkeys(origin.citation for origin in facts.origins if origin.citation)],
         "config": config,
+        "language": facts.language,
+        "with_source": spec.with_source,
+        "splits": [row["split"] for row in facts.joined.counts if row["config"] == "sentences"],
+        "leaked": sum(map(len, facts.duplicates.leaked.values())),
+        "chains": [" and then ".join(generation.manifest["chain"]) for generation in facts.generations],
+        "of_source": [model for origin in facts.origins for each in origin.generators if (model := each.model_id)],
+        "snli": "SNLI" in {terms.name for terms in licences.components.values()},
         "counts": {name: counts_table(counts) for name, counts in all_counts(facts.sentences, facts.joined).items()},
         "strangers": [count for count in facts.joined.strangers if count],
         "duplicates": facts.duplicates,
@@ -211,31 +163,34 @@ def _columns(table: pyarrow.Table) -> list[str]:
 def _languages(spec: CorpusSpec, facts: Facts) -> dict[str, list[str]]:
     codes = [facts.language] if spec.with_source or facts.generations else []
     codes += [generation.manifest["language"] for generation in facts.generations]
-    # The Hub takes codes of ISO 639 and nothing behind them.
-    known = [match[0] for code in codes if (match := re.match(r"[a-z]{2,3}(?![a-z])", code.lower()))]
-    known = list(dict.fromkeys(known))
+    if None in codes:
+        return {"language": [code for code in map(iso_code, filter(None, codes)) if code]}
+    known = [*dict.fromkeys(code for code in map(iso_code, codes) if code)]
     several = "translation" if facts.into else "multilingual"
     return {"language": known, "multilinguality": [several if len(set(codes)) > 1 else "monolingual"]}
 
 
-def _origin(config: BuildConfig, chain: Licensing, generations: Sequence[Generation]) -> dict[str, list[str]]:
-    terms = find_terms(next(iter(chain.components)), SOURCES)
-    on_hub = not Path(config.source).exists()
-    extended = terms is not None or on_hub or generations
-    people = "crowdsourced" if terms is not None and terms.name == "SNLI" else "found"
+def _origin(chain: Licensing, generations: Sequence[Generation]) -> dict[str, list[str]]:
+    known = {name: find_terms(name, SOURCES) for name in chain.sources}
+    crowd = [terms.name for terms in known.values() if terms is not None and terms.name == "SNLI"]
+    ids = [name for name in chain.sources if is_hub_id(name) and "/" in name]
+    extended = [f"extended|{terms.name.lower()}" for terms in known.values() if terms is not None]
     return {
         "annotations_creators": ["machine-generated" if generations else "no-annotation"],
-        "language_creators": [people, *(["machine-generated"] if generations else [])],
-        "source_datasets": [
-            f"extended|{terms.name.lower() if terms else 'other'}" if extended else "original",
-            *([config.source] if on_hub else []),
-        ],
+        "language_creators": ["crowdsourced"] * bool(crowd) + ["machine-generated"] * bool(generations),
+        "source_datasets": [*dict.fromkeys([*extended, *ids])],
     }
 
 
-def _generators(lineage: Lineage) -> list[Generator]:
+def _generators(lineage: Lineage, origins: Sequence[Corpus]) -> list[Generator]:
+    of_sources = [generator for origin in origins for generator in origin.generators]
     gone = [Generator(task=chain[-1]) for chain in lineage.gone]
-    return [run_generator(run.manifest) for run in lineage.runs] + gone
+    return [*of_sources, *(run_generator(run.manifest) for run in lineage.runs), *gone]
+
+
+def size_category(rows: int) -> str:
+    """The Hub's name for a number of rows."""
+    return _SIZES[min(max(len(str(rows)) - 3, 0), len(_SIZES) - 1)]
 
 
 def _shown(run: Run, hidden: bool) -> dict[str, Any]:
@@ -243,6 +198,7 @@ def _shown(run: Run, hidden: bool) -> dict[str, Any]:
     manifest = run.manifest
     return {
         **{name: manifest[name] for name in (*_SHOWN, *_COUNTS)},
+        "asked": f"{manifest['prompt_id']} {manifest['samples']} {manifest['parameters']}",
         "model_id": model_name(manifest["model_id"]),
         "examples": {} if hidden else rejected_examples(run.folder, manifest["reasons"]),
         "filters": {**manifest["filters"], "similarity_model": model_name(manifest["filters"]["similarity_model"])},

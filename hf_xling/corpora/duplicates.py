@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -14,6 +13,7 @@ from rensa import RMinHash, RMinHashLSH
 from tqdm import tqdm
 
 from hf_xling.errors import InputError
+from hf_xling.folding import fold, same_digits
 
 # In code points: some three syllables of an Indic script, and less than a word and its neighbours in English.
 SHINGLE = 5
@@ -77,10 +77,11 @@ def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8)
     """Find the texts that stand in `splits` more than once, exactly or nearly.
 
     Texts are compared after `fold`. Equal ones are exact duplicates. Near duplicates are texts whose sets of character
-    `SHINGLE`-grams have a Jaccard similarity of at least `threshold`. Candidates come from MinHash signatures by
-    locality-sensitive hashing, and each is verified on the shingles themselves: no pair is reported wrongly, and a pair
-    at the threshold is missed with a probability of at most `MISSED`, one above it more rarely. Hashes and permutations
-    are seeded: equal texts in equal order give an equal result.
+    `SHINGLE`-grams, with the digits of all scripts as one, have a Jaccard similarity of at least `threshold`.
+    Candidates come from MinHash signatures by locality-sensitive hashing, and each is verified on the shingles
+    themselves: no pair is reported wrongly, and a pair at the threshold is missed with a probability of at most
+    `MISSED`, one above it more rarely. Hashes and permutations are seeded: equal texts in equal order give an equal
+    result.
 
     **Which row goes.** Where a text stands in two splits, the row of the earlier split is the leaked one, so `splits`
     are to be in the order train, validation, test. The training rows go, and the test set stays the published one:
@@ -112,17 +113,6 @@ def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8)
         found = (overlaps[split, later] for later in names[number + 1 :])
         leaked[split] = sorted({row for overlap in found for row in (*overlap.exact, *overlap.near)})
     return Duplicates(overlaps, leaked, None if sampled is None else len(sampled))
-
-
-def fold(text: str) -> str:
-    """`text` in NFC, without differences of case, and with one space for each run of white space.
-
-    Halves of surrogate pairs, which are no text, are question marks.
-    """
-    if text.isascii():
-        return " ".join(text.lower().split())
-    folded = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()).casefold()
-    return " ".join(unicodedata.normalize("NFC", folded).split())  # folding the case can take letters apart
 
 
 def shingles(text: str) -> list[str]:
@@ -174,9 +164,9 @@ class _Distinct:
         return self._places[number]
 
     def text(self, place: int) -> str:
-        """Folded."""
+        """Folded, its digits too."""
         split, row = self._first
-        return fold(self._splits[split[place]][int(row[place])])
+        return same_digits(fold(self._splits[split[place]][int(row[place])]))
 
     def sample(self) -> set[int] | None:
         """`SAMPLE` of the texts that stand in the first split alone, or None where there are no more."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hf_xling.hub.names import model_name
+from hf_xling.places import texts
 
 CARD_KEY = "hf_xling"  # in the front matter of a dataset card: names of its sources, and its generators, for programs
 
@@ -67,9 +68,3 @@ def from_card(card: Mapping[str, Any]) -> tuple[tuple[str, ...], list[Generator]
             model, *others = (next(iter(texts(entry.get(name))), None) for name in WRITTEN_BY)
             generators.append(Generator(model_name(model), *others))
     return texts(told.get("sources")), generators
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    """The texts in a field of a card, which may be one or several, or something else."""
-    values = [value] if isinstance(value, str) else value if isinstance(value, list) else ()
-    return tuple(dict.fromkeys(each for each in values if isinstance(each, str) and each.strip()))

@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
-
 from hf_xling.corpora.terms import GENERATORS, SOURCES, Terms, find_terms
 from hf_xling.errors import InputError, one_line
+from hf_xling.hub.values import check_repo_id
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +40,7 @@ class Licensing:
     Attributes:
         published: what it was asked for.
         components: the terms of each source, of each generator and of the base model, by its name.
+        sources: which of them are sources.
         license: the Hub's identifier, given or reduced to; `other` if there is no single one, None if none is known.
         license_name, license_link: where `license` is `other`.
         given: whether `license` was given by the one who publishes.
@@ -53,6 +52,7 @@ class Licensing:
 
     published: Published
     components: Mapping[str, Terms]
+    sources: tuple[str, ...]
     license: str | None
     license_name: str | None
     license_link: str | None
@@ -101,6 +101,7 @@ def licensing(
     return Licensing(
         published,
         components,
+        tuple(origins),
         license,
         name,
         _link(published, [*binding, *origins.values()]) if name else None,
@@ -119,10 +120,7 @@ def check_publishable(chain: Licensing) -> None:
         InputError: the Hub takes no such name, or a licence would plainly be broken; the message has the way out.
     """
     name = chain.published.name
-    try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise InputError(f"--repo_id {name!r}: is no name of a {chain.published.kind}: {one_line(error)}") from error
+    check_repo_id(name, chain.published.kind)
     if chain.breaches:
         raise InputError(one_line(f"--repo_id {name}: cannot be published: {'; '.join(chain.breaches)}", limit=1000))
     for question in chain.open_questions:
@@ -152,11 +150,12 @@ def _reduced(terms: Sequence[Terms], given: str | None) -> tuple[str | None, str
 
 
 def _link(published: Published, terms: Iterable[Terms]) -> str | None:
-    """The card's own section, which holds all of them; while it has no place, the first of the licences."""
+    """The card's own section, which holds all of them; while it has no place, the licence where it is a single one."""
     if published.name and "/" in published.name:
         kind = "datasets/" if published.kind == "dataset" else ""
         return f"https://huggingface.co/{kind}{published.name}#licences"
-    return next((each.link for each in terms if each.link), None)
+    links = {(each.license, each.link) for each in terms}
+    return next(iter(links))[1] if len(links) == 1 else None
 
 
 def _obligations(terms: Terms, published: Published) -> tuple[str, ...]:
@@ -186,8 +185,14 @@ def _unsettled(
             yield f"{origin.title} bars further terms {both}"
         if origin.local_only and makers and not model:
             yield f"{origin.local_only}: whether what was generated from them may be shared is unsettled."
+        if model and origin.no_derivatives:
+            yield f"Whether what is trained on text under {origin.title} is made from it is unsettled."
+        elif origin.no_derivatives and not makers:
+            yield f"{origin.title} bars sharing what is made from {origin.name}: is another form of it that?"
         if given and origin.share_alike and given != origin.license:
             yield f"The licence that was given is {given}; {origin.name} asks for {origin.license}."
+        elif given and origin.non_commercial and "nc" not in given.split("-"):
+            yield f"The licence that was given is {given}; {origin.title}, that of {origin.name}, bars commercial use."
     if given and bound:
         yield f"The licence that was given is {given}; that does not lift the {titles}."
 
@@ -199,6 +204,12 @@ def _breaches(origins: Sequence[Terms], makers: Mapping[str, Terms], published: 
             f"it holds text of {origin.name}, and {origin.local_only}; publish a dataset without that text (ratings by "
             "review id), or leave out --repo_id and keep the folder to yourself"
         )
+    for origin in origins if published.kind == "dataset" and makers else ():
+        if origin.no_derivatives:
+            yield (
+                f"it holds what was made from {origin.name}, and {origin.title} bars sharing that; generate from "
+                "another source, or leave out --repo_id and keep the folder to yourself"
+            )
     if published.kind == "model" and published.name:
         name, asked = published.name.split("/")[-1], {terms.model_prefix: model for model, terms in makers.items()}
         if lacking := [prefix for prefix in asked if prefix and not _begins(name, prefix)]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import hf_xling
 from hf_xling.corpora.licences import Licensing, Published, check_publishable, licensing
 from hf_xling.corpora.lineage import Base, Lineage
-from hf_xling.corpora.origins import Corpus
+from hf_xling.corpora.origins import Corpus, licensing_parts
 from hf_xling.corpora.sources import SPLITS
 from hf_xling.corpora.terms import Terms, stated_terms
+from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import render_card
 from hf_xling.hub.contents import PLACEHOLDER, README
 from hf_xling.hub.results import Evidence, model_index, write_eval_results
@@ -71,16 +71,7 @@ def model_licensing(lineage: Lineage, name: str | None = None) -> Licensing:
         lineage: of the model.
         name: under which it is published; None while it has none.
     """
-    sources: dict[str, Terms | None] = {}
-    generators: dict[str | None, None] = {}
-    questions: list[str] = []
-    for corpus in lineage.trained_on():
-        # Of a corpus that models wrote in, `other` stands for the chain, whose parts are here one by one.
-        stated = None if corpus.generators and corpus.license == "other" else _stated(corpus)
-        for source in corpus.sources:
-            sources[source] = sources.get(source) or stated
-        generators |= dict.fromkeys(generator.model_id for generator in corpus.generators)
-        questions += corpus.questions
+    sources, generators, questions = licensing_parts(lineage.trained_on())
     bases = [training.base for training in lineage.trainings]
     questions += [f"{base.name}: what it was trained on could not be read." for base in bases if base.unread]
     roots = {base.name: _stated(base) for base in bases if not base.recorded}
@@ -101,20 +92,25 @@ def hub_name(args: Any) -> str:
     return args.hub_model_id or Path(args.output_dir).resolve().name
 
 
-def _stated(of: Corpus | Base) -> Terms | None:
+def _stated(of: Base) -> Terms | None:
     return stated_terms(of.name, of.license, of.license_name, of.license_link)
 
 
 def _ancestors(lineage: Lineage) -> dict[str, Any]:
     """The nearest base on the Hub, the datasets there, and the languages of what was learnt from."""
     bases = [training.base.name for training in lineage.trainings if _is_id(training.base)]
-    corpora = [corpus for training in lineage.trainings for corpus in training.corpora]
-    # The Hub takes codes of ISO 639 and nothing behind them.
-    codes = [re.match(r"[a-z]{2,3}(?![a-z])", code.lower()) for corpus in corpora for code in corpus.languages]
+    # What a model was only measured with is neither its training data nor its language.
+    corpora = [
+        corpus
+        for training in lineage.trainings
+        for corpus in training.corpora
+        if {"train", "validation"} & {*corpus.rows}
+    ]
+    codes = [iso_code(code) for corpus in corpora for code in corpus.languages]
     return {
         "base_model": next(reversed(bases), None),
         "datasets": list(dict.fromkeys(corpus.name for corpus in corpora if _is_id(corpus))),
-        "language": list(dict.fromkeys(code[0] for code in codes if code)),
+        "language": list(dict.fromkeys(code for code in codes if code)),
     }
 
 

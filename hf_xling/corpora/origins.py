@@ -5,24 +5,25 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import yaml
-
-from hf_xling.corpora.cards import lineage_of
-from hf_xling.corpora.generated import Generation
-from hf_xling.corpora.generators import WRITTEN_BY, Generator, from_card, run_generator, texts, writers
-from hf_xling.corpora.terms import SOURCES, find_terms, known_names
-from hf_xling.errors import one_line
-from hf_xling.hub.contents import README, data_patterns
-from hf_xling.runs import content_hash
-from hf_xling.tables import HUB_ID, dataset_id
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+from hf_xling.corpora.generated import Generation, lineage_of
+from hf_xling.corpora.generators import WRITTEN_BY, Generator, from_card, run_generator, writers
+from hf_xling.corpora.terms import SOURCES, Terms, find_terms, known_names, stated_terms
+from hf_xling.hub.contents import data_patterns
+from hf_xling.places import (
+    README,
+    STATED,
+    DatasetCard,
+    card_of,
+    license_of,
+    read_dataset_card,
+    texts,
+)
+from hf_xling.tables import is_hub_id
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Corpus:
         generators: the models that wrote in it.
         languages: of its texts.
         license, license_name, license_link: what its own card states.
+        terms: what it asks beside them of those who want to read it.
+        citation: BibTeX, of its card.
         questions: what is not certain of this.
     """
 
@@ -54,6 +57,8 @@ class Corpus:
     license: str | None = None
     license_name: str | None = None
     license_link: str | None = None
+    terms: str | None = None
+    citation: str | None = None
     questions: tuple[str, ...] = ()
 
 
@@ -72,26 +77,99 @@ def corpus_of(
         columns: of the rows that are trained on; those of `WRITTEN_BY` tell who wrote them.
         config, split: that were read.
     """
-    place, card = _dataset(source)
-    sources, written = _of_run(source) or from_card(card)
-    sources, questions = sources or _named(card), ()
-    if not sources and place["sha256"] is not None:
+    found = _dataset(source)
+    run = _of_run(source)
+    sources, written = (run.sources, run.generators) if run else from_card(found.front)
+    stated = {name: getattr(run, name) for name in STATED} if run else found.stated
+    questions = [f"{found.place['name']}: its card could not be read."] * found.unread + [
+        *(run.questions if run else ())
+    ]
+    sources = sources or _named(found.front)
+    if not sources and found.place["sha256"] is not None:
         sources = tuple(known_names(source))
         said = "A corpus was local and goes by the name {}; whether it is that was not checked."
-        questions = tuple(map(said.format, sources))
+        questions += map(said.format, sources)
     generators = dict.fromkeys([*writers(columns), *written])
-    languages = [*map(str, filter(None, dict.fromkeys(columns.get("language", ())))), *texts(card.get("language"))]
+    told = [*filter(None, dict.fromkeys(columns.get("language", ()))), *texts(found.front.get("language"))]
+    languages = [*map(str, told), *(run.languages if run else ())]
     return Corpus(
-        **place,
+        **found.place,
         config=config,
         split=split,
         rows=dict(rows),
-        sources=sources or (place["name"],),
+        sources=sources or (found.place["name"],),
         generators=tuple(generators),
         languages=tuple(dict.fromkeys(languages)),
-        **license_of(card),
-        questions=questions,
+        **stated,
+        questions=tuple(questions),
     )
+
+
+def read_origins(
+    given: Sequence[str | None],
+    called: str | None,
+    manifests: Iterable[Mapping[str, Any]] = (),
+    config: str | None = None,
+) -> list[Corpus]:
+    """What a corpus is made of, as stage 2 reads it: the sources, and what runs of stage 1 have recorded of theirs.
+
+    Args:
+        given: files, folders and Hub ids.
+        called: what the user calls them. A local file has that name; what is on the Hub keeps its own beside it.
+        manifests: of the runs.
+        config: of a dataset, which was read.
+    """
+    found = [corpus_of(source, {}, {}, config) for source in dict.fromkeys(given) if source is not None]
+    if called is not None:
+        is_known = find_terms(called, SOURCES) is not None
+        for place, corpus in enumerate(found):
+            own = () if corpus.sources == (corpus.name,) and corpus.sha256 is not None else corpus.sources
+            sources = tuple(dict.fromkeys([*own, called])) if is_known or not own else own
+            found[place] = replace(corpus, sources=sources)
+    for corpus in map(_recorded, manifests):
+        if corpus is not None and corpus.name not in {each.name for each in found}:
+            found.append(corpus)
+    return found
+
+
+def source_title(origins: Sequence[Corpus]) -> str:
+    """What a card calls the source where the user does not say: what is known by its id, else its id or file."""
+    names = [_known(origin) or origin.name for origin in origins]
+    return " and ".join(dict.fromkeys(names))
+
+
+def _known(origin: Corpus) -> str | None:
+    terms = find_terms(origin.name, SOURCES) if origin.sha256 is None else None
+    return terms.name if terms is not None else None
+
+
+def known_source(origins: Sequence[Corpus], called: str | None) -> Terms | None:
+    """What is known of the source that the user names (`called`) or its id; the name of a file says nothing."""
+    names = [called] if called is not None else [origin.name for origin in origins if origin.sha256 is None]
+    return next((terms for name in names if (terms := find_terms(name, SOURCES)) is not None), None)
+
+
+def licensing_parts(corpora: Iterable[Corpus]) -> tuple[dict[str, Terms | None], list[str | None], list[str]]:
+    """For `licences.licensing`: the sources of corpora with the terms that cards state, generators, questions."""
+    sources: dict[str, Terms | None] = {}
+    generators: dict[str | None, None] = {}
+    questions: list[str] = []
+    for corpus in corpora:
+        # Of a corpus that models wrote in, `other` stands for the chain, whose parts are here one by one.
+        is_chain = bool(corpus.generators) and corpus.license == "other"
+        stated = None if is_chain else stated_terms(corpus.name, *(getattr(corpus, name) for name in STATED[:4]))
+        # What its own card states holds beside what is known of the source that it names.
+        known = [find_terms(source, SOURCES) for source in corpus.sources]
+        is_more = stated is not None and stated.license not in {terms.license for terms in known if terms}
+        for source in (*corpus.sources, *([corpus.name] if is_more and all(known) else [])):
+            before = sources.get(source)
+            is_another = before is not None and stated is not None and before.license != stated.license
+            # Files of different terms can share a name.
+            name = f"{source} ({(corpus.sha256 or corpus.revision or 'another')[:8]})" if is_another else source
+            sources[name] = sources.get(name) or stated
+        generators |= dict.fromkeys(generator.model_id for generator in corpus.generators)
+        questions += corpus.questions
+    return sources, [*generators], questions
 
 
 def unnamed_corpus(dataset: Any) -> tuple[Corpus, ...]:
@@ -102,82 +180,14 @@ def unnamed_corpus(dataset: Any) -> tuple[Corpus, ...]:
     return (corpus_of(None, {"train": len(dataset)}, columns),)
 
 
-def place_of(name: str, commit: str | None = None) -> dict[str, str | None]:
-    """`name`, `revision`, `sha256` of what lies in a file or folder or on the Hub, with no path of this machine."""
-    if not name:
-        return {"name": "a model that was given in Python", "revision": None, "sha256": None}
-    if Path(name).exists():
-        return {"name": Path(name).resolve().name, "revision": None, "sha256": content_hash(name)}
-    if not HUB_ID.match(name):  # such as the path of a folder that is gone: it must not pass for an id
-        name = f"{one_line(Path(name).name, 80)} (no longer there)"
-    return {"name": name, "revision": commit if _COMMIT.fullmatch(commit or "") else None, "sha256": None}
-
-
-def hub_file(
-    name: str, file: str, revision: str | None = None, kind: Literal["model", "dataset"] = "model"
-) -> Path | None:
-    """A file of the model or dataset `name`, a folder or on the Hub; None where that has no such file.
-
-    What was just loaded from the Hub is in its cache, at the commit that was loaded.
-
-    Raises:
-        OSError, ValueError: it cannot be found out.
-    """
-    from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import RemoteEntryNotFoundError
-
-    if not name or Path(name).exists() or not HUB_ID.match(name):
-        path = Path(name) / file
-        return path if name and path.is_file() else None
-    cached = try_to_load_from_cache(name, file, revision=revision, repo_type=kind)
-    if cached is _CACHED_NO_EXIST:
-        return None
-    try:
-        return Path(cached or hf_hub_download(name, file, revision=revision, repo_type=kind))
-    except RemoteEntryNotFoundError:
-        return None
-
-
-def card_of(path: Path | None) -> dict[str, Any]:
-    """The front matter of a card, which anybody may have written; empty where there is none."""
-    from huggingface_hub import metadata_load
-
-    try:
-        card = metadata_load(path) if path is not None else None
-    except (ValueError, yaml.YAMLError):
-        card = None
-    return card if isinstance(card, dict) else {}
-
-
-def license_of(card: Mapping[str, Any]) -> dict[str, str | None]:
-    """The fields `license`, `license_name` and `license_link` of a card."""
-    named = {name: next(iter(texts(card.get(name))), None) for name in ("license_name", "license_link")}
-    licenses = [license for license in texts(card.get("license")) if license != "unknown"]
-    if len(licenses) > 1:
-        return {"license": "other", **named, "license_name": "-and-".join(licenses)}
-    return {"license": next(iter(licenses), None), **named}
-
-
-def place_of_dataset(source: str) -> dict[str, str | None]:
-    """`place_of` a dataset on the Hub as it was just loaded, or of a file or folder of texts."""
-    return _dataset(source)[0]
-
-
-def _dataset(source: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def _dataset(source: str | None) -> DatasetCard:
     """Where a dataset lies, and its card."""
     if source is None:
-        return {"name": "a dataset that was given in Python", "revision": None, "sha256": None}, {}
-    try:
-        path = hub_file(source, README, kind="dataset")
-        if Path(source).exists() or not HUB_ID.match(source):
-            return place_of(source), card_of(path) or _card_above(source)
-        if path is not None:  # its folder in the cache has the name of the commit
-            return place_of(source, path.parent.name), card_of(path)
-        from huggingface_hub import HfApi
-
-        return place_of(source, HfApi().dataset_info(source).sha), {}
-    except (OSError, ValueError):  # the rows came from a cache, and the Hub does not answer
-        return place_of(source), {}
+        return DatasetCard({"name": "a dataset that was given in Python", "revision": None, "sha256": None}, {}, {})
+    found = read_dataset_card(source)
+    if not found.front and not is_hub_id(source) and (card := _card_above(source)):
+        return DatasetCard(found.place, card, {name: value for name, value in license_of(card).items() if value})
+    return found
 
 
 def _card_above(source: str) -> dict[str, Any]:
@@ -208,7 +218,7 @@ def _named(card: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(names.values())
 
 
-def _of_run(source: str | None) -> tuple[tuple[str, ...], list[Generator]] | None:
+def _of_run(source: str | None) -> Corpus | None:
     """Of rows of stage 1 that are read as they are: their source, and the models of all runs behind them."""
     accepted = Path(source or "")
     accepted = accepted.parent if accepted.suffix == ".parquet" else accepted
@@ -223,4 +233,22 @@ def _of_run(source: str | None) -> tuple[tuple[str, ...], list[Generator]] | Non
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     generators += [Generator(task=chain[-1]) for chain in lineage.gone]
-    return tuple(root if dataset_id(root) else Path(root).name for root in roots), generators
+    found = _recorded(manifest) or Corpus("")
+    sources = found.sources or tuple(root if is_hub_id(root) else Path(root).name for root in roots)
+    return replace(found, sources=sources, generators=tuple(generators))
+
+
+def _recorded(manifest: Mapping[str, Any]) -> Corpus | None:
+    """What a run of stage 1 has recorded of its source; None where that had no card."""
+    told = manifest.get("source")
+    if not isinstance(told, dict) or not isinstance(told.get("name"), str):
+        return None
+    names = ("name", "revision", *STATED)
+    stated = {name: value if isinstance(value := told.get(name), str) else None for name in names}
+    questions = (f"{told['name']}: its card could not be read when texts were generated from it.",)
+    return Corpus(
+        **stated,
+        sources=(told["name"],),
+        languages=texts(told.get("languages")),
+        questions=questions if told.get("unread") is True else (),
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,18 +15,18 @@ from typing import Any, NamedTuple
 import datasets
 import pyarrow
 
-import hf_xling
 from hf_xling import runs
 from hf_xling.corpora import duplicates as dup
 from hf_xling.corpora.cleaning import clean_text
-from hf_xling.corpora.generators import CARD_KEY, for_card
-from hf_xling.corpora.licences import Licensing, Published, check_publishable, licensing
-from hf_xling.corpora.origins import place_of_dataset
+from hf_xling.corpora.licences import check_publishable
+from hf_xling.corpora.origins import read_origins
+from hf_xling.corpora.rated_card import local_only, rated_card, rated_licensing
 from hf_xling.corpora.shards import TableBuilder, write_config
-from hf_xling.corpora.terms import SOURCES, find_terms, known_names
 from hf_xling.errors import InputError, one_line
-from hf_xling.hub.cards import counts_table, render_card
+from hf_xling.generation.languages import language_code
+from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
+from hf_xling.hub.values import check_license, check_repo_id
 from hf_xling.labels import BadRow, label_values, rating_of
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import SPLITS, Table, named_splits, read_table, row_ids, split_names
@@ -48,21 +47,21 @@ class RatedCorpusSpec:
 
     Attributes:
         name: of the corpus and its script.
-        title, description, scale: for the card; `scale` tells what the labels are.
-        language: of the texts, as the Hub writes it.
+        description: what the script reads.
         text_columns, label_columns, id_columns: names that sources give to these; the first that is there is taken.
-        local_only: why the texts must not be republished, as a clause; None if they may be.
+        made_for: the source of `terms.SOURCES` that it is made for; None if there is none. A file of any name may be
+            that one: what bars its text bars all but sources that are said to be others.
+        about, scale: for the card, what is true of that source alone, and what its labels are.
     """
 
     name: str
-    title: str
     description: str
-    scale: str
-    language: str
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
     id_columns: tuple[str, ...] = ("id",)
-    local_only: str | None = None
+    made_for: str | None = None
+    about: str = ""
+    scale: str | None = None
 
 
 @dataclass
@@ -84,6 +83,13 @@ class RatedBuildConfig:
         default=False, metadata={"help": "leave leaked rows out of `raw` too, not only of `clean`"}
     )
     near_threshold: float = field(default=0.8, metadata={"help": "least Jaccard similarity of near duplicates"})
+    language: str | None = field(
+        default=None, metadata={"help": "language of the texts; default: what the source's card states"}
+    )
+    source_name: str | None = field(
+        default=None, metadata={"help": "what the source is, such as IMDB; default: its id on the Hub, or its file"}
+    )
+    scale: str | None = field(default=None, metadata={"help": "what the ratings are, such as: stars, from 1 to 5"})
     license: str | None = field(default=None, metadata={"help": "licence identifier for the card, such as cc-by-4.0"})
     repo_id: str | None = field(default=None, metadata={"help": "its name on the Hub, for the card and --push_to_hub"})
 
@@ -99,6 +105,9 @@ class RatedBuildConfig:
         if not dup.LOWEST_THRESHOLD <= self.near_threshold <= 1:
             raise InputError(f"--near_threshold {self.near_threshold}: {dup.LOWEST_THRESHOLD} to 1 is needed")
         label_values(self.label_map)
+        self.language = self.language and language_code(self.language, "--language")
+        check_license(self.license)
+        check_repo_id(self.repo_id, "dataset")
 
 
 class RatedRow(NamedTuple):
@@ -199,11 +208,15 @@ def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any
         InputError: a source that cannot be used, a split of which nothing is left, a name on the Hub for texts that
             must not be republished, or an output folder of another run.
     """
+    origins = read_origins(
+        [getattr(config, name) for name in _SOURCES], config.source_name, config=config.dataset_config
+    )
+    chain = rated_licensing(spec, config, origins)
     if config.repo_id:
-        if spec.local_only:
+        if barred := local_only(chain):
             way_out = f"build {spec.name} for local use, without --repo_id, and publish the model trained on it instead"
-            raise InputError(f"--repo_id {config.repo_id}: {spec.local_only}; {way_out}")
-        check_publishable(_chain(spec, config))
+            raise InputError(f"--repo_id {config.repo_id}: {barred}; {way_out}")
+        check_publishable(chain)
     output = Path(config.output_dir)
     usable, unusable = read_rated_texts(spec, config)
     digest = hashlib.sha256(json.dumps([usable, unusable]).encode()).hexdigest()
@@ -225,10 +238,10 @@ def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any
             options = {"config_name": name, "content_hash": content, "cache_dir": cache}
             files[name] = write_config(TableBuilder(spec.name, tables, FEATURES, **options), output / name)
     facts = {"usable": usable, "duplicates": duplicates, "rows": rows, "counts": counts, "files": files}
-    runs.write_text(output / "README.md", _card(spec, config, facts))
+    runs.write_text(output / "README.md", rated_card(spec, config, origins, chain, facts))
     of_each = {name: sum(map(len, rows[name].values())) for name in CONFIGS}
     called = config.repo_id or f"org/{spec.name}"
-    barred = spec.local_only or next(iter(_chain(spec, config).breaches), None)
+    barred = local_only(chain) or next(iter(chain.breaches), None)
     runs.finish(output, rows=of_each, counts=counts, repo_id=called, barred=barred)
     return counts
 
@@ -237,37 +250,6 @@ def _as_table(rows: Sequence[RatedRow], text: str) -> pyarrow.Table:
     """The columns of `FEATURES`; `text` is one of `CONFIGS`."""
     columns = {"id": [row.id for row in rows], "text": [getattr(row, text) for row in rows]}
     return pyarrow.table({**columns, "label": [row.label for row in rows]}, FEATURES.arrow_schema)
-
-
-def _chain(spec: RatedCorpusSpec, config: RatedBuildConfig) -> Licensing:
-    """The licences of the texts, by the names of all files; a file says nothing where its name is not known."""
-    given = [value for name in _SOURCES if (value := getattr(config, name)) is not None]
-    called = [name for value in given for name in (known_names(value) if Path(value).exists() else [value])]
-    known = [name for name in [*called, spec.title] if find_terms(name, SOURCES)]
-    own = spec.title if config.source is None or Path(config.source).exists() else config.source
-    sources = dict.fromkeys(known or [own])
-    return licensing(sources, (), Published("dataset", config.repo_id), given=config.license)
-
-
-def _card(spec: RatedCorpusSpec, config: RatedBuildConfig, facts: dict[str, Any]) -> str:
-    chain = _chain(spec, config)
-    metadata = {"pretty_name": spec.title, "language": [spec.language]}
-    metadata |= {name: getattr(chain, name) for name in ("license", "license_name", "license_link")}
-    metadata[CARD_KEY] = for_card([*chain.components], ())
-    metadata |= {"task_categories": ["text-classification"], "task_ids": ["sentiment-scoring"], "tags": ["regression"]}
-    configs = [{"config_name": name, "data_files": facts["files"][name]} for name in CONFIGS]
-    metadata["configs"] = [{**configs[0], "default": True}, *configs[1:]]
-    given = [value for name in _SOURCES if (value := getattr(config, name)) is not None]
-    facts |= {
-        "sources": [{**place_of_dataset(source), "config": config.dataset_config} for source in given],
-        "spec": spec,
-        "config": config,
-        "license": chain,
-        "repo_id": config.repo_id or f"org/{spec.name}",
-        "shingle": dup.SHINGLE,
-    }
-    facts |= {"mean": statistics.fmean, "deviation": statistics.pstdev, "version": hf_xling.__version__}
-    return render_card("rated_dataset_card", metadata, {**facts, "table": counts_table(facts["counts"])})
 
 
 def main(spec: RatedCorpusSpec, argv: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from hf_xling.corpora.generated import read_manifest
 from hf_xling.corpora.sheets import is_filled, read_ratings, write_sheet
 from hf_xling.corpora.tally import scale_rows, tally, tally_markdown
 from hf_xling.errors import InputError
+from hf_xling.generation.languages import language_code
 from hf_xling.hub.cards import counts_table
 from hf_xling.recipes import RecipeParser
 
@@ -43,6 +44,7 @@ class ReviewConfig:
             raise InputError(f"--sample {self.sample}: at least 1 is needed")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: 0 or more is needed")
+        self.language = self.language and language_code(self.language, "--language")
 
 
 def make_sheet(folder: str | Path, sample: int = 100, language: str | None = None, seed: int = 1) -> Sample:
@@ -122,8 +124,8 @@ def review_facts(folder: str | Path) -> dict[str, Any] | None:
     Who the raters are is none of it.
 
     Returns:
-        `chain` and `language` of the run, `texts` and `raters` (how many), `table` (Markdown), and `outdated`: whether
-        the rows are others by now, made with other filters say.
+        `chain` and `language` of the run, `texts` (of the sample) and `raters` (how many), `rated` (how many texts each
+        of them), `table` (Markdown), and `outdated`: whether the rows are others by now, made with other filters say.
     """
     path = Path(folder) / FOLDER / TALLY
     if not path.is_file():
@@ -133,9 +135,23 @@ def review_facts(folder: str | Path) -> dict[str, Any] | None:
         **{name: manifest[name] for name in ("chain", "language")},
         "texts": found["items"],
         "raters": len(found["raters"]),
+        "rated": _counted([rater["items"] for rater in found["raters"]]),
         "table": counts_table(scale_rows(found["scales"])),
         "outdated": runs.file_hash(Path(folder) / "accepted") != found["accepted"],
     }
+
+
+def _counted(items: Sequence[int]) -> str:
+    """Of how many items raters have rated each: one number, or the least and the greatest.
+
+    >>> _counted([12]), _counted([12, 12]), _counted([12, 3])
+    ('12', '12 each', '12 and 3')
+    """
+    if len(set(items)) == 1:
+        return f"{items[0]:,}" + " each" * (len(items) > 1)
+    return (
+        " and ".join(f"{count:,}" for count in items) if len(items) == 2 else f"{min(items):,} to {max(items):,} each"
+    )
 
 
 def main(argv: Sequence[str]) -> str:

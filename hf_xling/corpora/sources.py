@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy
 
-from hf_xling.corpora.duplicates import fold
 from hf_xling.errors import InputError, one_line
+from hf_xling.folding import fold
 from hf_xling.labels import BadRow, class_name
 from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
 
@@ -21,7 +21,7 @@ LABEL_COLUMNS = ("label", "gold_label")
 # Numbers on the Hub and words in its own files; what no majority of SNLI's annotators agreed on is -1 and `-`.
 LABELS = {"0": "entailment", "1": "neutral", "2": "contradiction"}
 UNLABELLED = ("-1", "-", "")
-REASONS = ("null text", "empty text", "unlabelled")  # why a row of the source is dropped
+REASONS = ("no text", "empty text", "unlabelled")  # why a row of the source is dropped; a number is no text
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _default_columns(table: Table) -> Sequence[str]:
 
 def _problem(texts: Sequence[Any]) -> str | None:
     if any(not isinstance(text, str) for text in texts):
-        return "null text"
+        return "no text"
     return None if all(text.strip() for text in texts) else "empty text"
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import krippendorff
 import numpy as np
-from scipy.stats import bootstrap
 
 from hf_xling.corpora.sheets import HIGHEST, LOWEST, SCALES, Ratings
 from hf_xling.hub.cards import cell, counts_table
@@ -94,6 +93,8 @@ def _interval(values: np.ndarray) -> list[float] | None:
         return None
     random = np.random.default_rng(SEED)
     options = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile", "batch": 500}
+    from scipy.stats import bootstrap
+
     found = bootstrap((values,), np.mean, vectorized=True, random_state=random, **options).confidence_interval
     return [round(float(found.low), 4), round(float(found.high), 4)]
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import one_line
+from hf_xling.hub.values import LICENSES
 
 CHECKED = "November 2026"
 _PERMISSIVE = ("apache-2.0", "mit", "bsd-")  # of a base model: what is trained from it may have another licence
+_SHARE_ALIKE = ("gpl", "agpl", "lgpl", "gfdl", "odbl", "cdla-sharing", "osl-")
 _COPY = "a copy of its licence goes with its materials; here are none, but what they wrote, so there is a link"
 
 
@@ -32,6 +34,9 @@ class Terms:
         improves_only: of a generator, the only large language models that its output may be used to improve.
         model_prefix: of a generator, how the name of a model that is trained with its materials must begin.
         share_alike: of a source, whether what is made from it must have the same licence.
+        non_commercial: of a source, whether it may not be used commercially.
+        no_derivatives: of a source, whether nothing that was made from it may be shared.
+        language: of a source, its code; None where it is not known here.
         local_only: of a source, why its text must not be republished; None if it may be.
     """
 
@@ -48,6 +53,9 @@ class Terms:
     improves_only: str | None = None
     model_prefix: str | None = None
     share_alike: bool = False
+    non_commercial: bool = False
+    no_derivatives: bool = False
+    language: str | None = None
     local_only: str | None = None
     custom: bool = False
 
@@ -76,12 +84,14 @@ SOURCES = (
         ),
         obligations=("name its authors, link to its licence, say what was changed", "share alike"),
         share_alike=True,
+        language="en",
     ),
     # Copies of it and files of that name too: where text is barred, one match too many does less harm than one too few.
     Terms(
         *("IMDB", "(?<![a-z])(acl)?imdb(?![a-z])", "none stated", "https://ai.stanford.edu/~amaas/data/sentiment/"),
         obligations=("do not republish its text",),
         local_only="IMDB states no licence for its reviews",
+        language="en",
     ),
 )
 # The first whose pattern is found goes. A size (`llama-3b`) or quantisation (`llama-4bit`) is no version.
@@ -121,27 +131,51 @@ def find_terms(name: str, among: Iterable[Terms]) -> Terms | None:
     return next((terms for terms in among if re.search(terms.pattern, name.lower())), None)
 
 
-def stated_terms(name: str, license: str | None, license_name: str | None, link: str | None) -> Terms | None:
+def stated_terms(
+    name: str, license: str | None, license_name: str | None, link: str | None, asked: str | None = None
+) -> Terms | None:
     """The terms that the card of `name` states, which was written by anybody; None if it states none.
 
     Args:
         name: of a dataset or model that nothing is known of here.
         license, license_name, link: the card's `license`, `license_name` and `license_link`.
+        asked: what it asks beside them of those who want to read it.
     """
     title = license_name if license in (None, "other") else license
-    if not title:
+    if not title and not asked:
         return None
-    title = one_line(title, 80)
-    identifier = re.sub(r"[^a-z0-9.-]+", "-", title.lower()).strip("-.") or None
+    title = one_line(title or "none stated", 80)
+    identifier = (re.sub(r"[^a-z0-9.+-]+", "-", title.lower()).strip("-.") or None) if license or license_name else None
     link = link if link and re.fullmatch(r"https?://[\w./#?=&%~+-]+", link) else None
-    asked = ("what its licence asks, which its card states and nobody checked here",)
+    words = set(re.split("[-_ .]", identifier or ""))
+    bars = {
+        "share_alike": "sa" in words or (identifier or "").startswith(_SHARE_ALIKE),
+        "non_commercial": bool(words & {"nc", "noncommercial"}),
+        "no_derivatives": "nd" in words,
+    }
+    said = {
+        "share_alike": "share alike",
+        "non_commercial": "no commercial use",
+        "no_derivatives": "share nothing made of it",
+    }
+    obligations = [said[name] for name, is_so in bars.items() if is_so]
+    obligations += (
+        ["what its licence asks, which its card states and nobody checked here"] if license or license_name else []
+    )
+    obligations += [f"who reads it agrees to this, says its card: “{one_line(asked)}”"] if asked else []
     free = identifier is not None and identifier.startswith(_PERMISSIVE)
-    custom = license in (None, "other")
-    return Terms(name, "", title, link, identifier, None, obligations=asked, free_outputs=free, custom=custom)
+    # What is none of the Hub's identifiers would be refused there under `license`.
+    custom = bool(identifier) and (license in (None, "other") or identifier not in LICENSES)
+    questions = () if identifier else (f"{name}: its card states no licence.",)
+    told = {"obligations": tuple(obligations), "questions": questions, "free_outputs": free, "custom": custom}
+    return Terms(name, "", title, link, identifier, None, **told, **bars)
 
 
 def known_names(path: str) -> list[str]:
-    """The sources by whose name a local file or folder goes: its own, or that of one of the two folders it lies in."""
+    """The sources whose text is barred by whose name a local file or folder goes: its own, or of a folder it lies in.
+
+    A name alone says nothing of a licence; but where text is barred, one match too many does less harm.
+    """
     place = Path(path).resolve()
     found = (find_terms(name, SOURCES) for name in (place.stem, *place.parts[:-4:-1]))
-    return list(dict.fromkeys(terms.name for terms in found if terms is not None))
+    return list(dict.fromkeys(terms.name for terms in found if terms is not None and terms.local_only))

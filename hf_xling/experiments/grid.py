@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import InputError
-from hf_xling.recipes import section
+from hf_xling.generation.languages import language_code
+from hf_xling.hub.values import check_license
+from hf_xling.recipes import RecipeParser, section
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,11 @@ def paper_experiments(source_language: str, target_language: str) -> list[Experi
 
 @dataclass
 class ExperimentsConfig:
-    """A recipe of experiments × seeds. A section holds fields of the stage of its name, in that stage's own words."""
+    """A recipe of experiments × seeds. A section holds fields of the stage of its name, in that stage's own words.
+
+    Attributes:
+        codes: of the languages of the two sides, whether a code or a file gave them.
+    """
 
     source: str = field(metadata={"help": "corpus in the source language: a file, a dataset folder or a Hub id"})
     news: str = field(metadata={"help": "corpus in the target language, as people wrote it (the paper: Tamil Murasu)"})
@@ -69,14 +77,18 @@ class ExperimentsConfig:
     translate_endpoint: list[str] | None = field(
         default=None, metadata={"help": "endpoint of the translating model; default: --endpoint serves both"}
     )
-    language: str = field(default="ta", metadata={"help": "target language"})
-    source_language: str = field(default="en", metadata={"help": "source language"})
+    language: str = field(default="ta", metadata={"help": "target language: a code or a profile (.yaml)"})
+    source_language: str = field(default="en", metadata={"help": "source language, in the same way"})
     text_column: list[str] = field(default_factory=lambda: ["text"], metadata={"help": "text columns of the source"})
     dataset_config: str | None = field(default=None, metadata={"help": "config of the source, where it has some"})
     news_config: str | None = field(default=None, metadata={"help": "config of the news, where they have some"})
     split: str = field(default="train", metadata={"help": "split of the source, where it is a dataset"})
-    source_name: str | None = field(default=None, metadata={"help": "what cards call the source; default: SNLI"})
-    news_name: str | None = field(default=None, metadata={"help": "what cards call the news; default: Tamil Murasu"})
+    source_name: str | None = field(
+        default=None, metadata={"help": "what cards call the source; default: its id on the Hub, or its file"}
+    )
+    news_name: str | None = field(
+        default=None, metadata={"help": "what cards call the news; default: the same of the news"}
+    )
     license: str | None = field(default=None, metadata={"help": "licence of the corpora, for their cards"})
     seeds: list[int] = field(
         default_factory=lambda: [1, 2, 3], metadata={"help": "a training for each seed and experiment"}
@@ -99,6 +111,11 @@ class ExperimentsConfig:
     _argument_group_name = "experiments"
 
     def __post_init__(self) -> None:
+        check_license(self.license)
+        self.codes = {
+            "source": language_code(self.source_language, "--source_language"),
+            "target": language_code(self.language, "--language"),
+        }
         if len(set(self.seeds)) != len(self.seeds):
             raise InputError("--seeds: a seed stands twice")
         if self.jobs < 1:
@@ -106,3 +123,20 @@ class ExperimentsConfig:
         for side in ("source_task", "target_task"):
             if "model_name_or_path" not in getattr(self, side):
                 raise InputError(f"{side}.model_name_or_path is needed: the checkpoint that training starts from")
+
+
+def main(argv: Sequence[str]) -> str:
+    """Parse, run, report, and return the closing lines: the table, and where everything is."""
+    about = "From source text to the report, each step skipped where an earlier run has finished it."
+    (config,) = RecipeParser([ExperimentsConfig], prog="hf-xling experiments", description=about).parse(argv)
+
+    from hf_xling.experiments.report import results_table, write_report
+    from hf_xling.experiments.runner import run_experiments  # with every stage, and torch
+
+    run_experiments(config)
+    report = write_report(config.output_dir)
+    return (
+        f"{results_table(report.summaries)}\n\n"
+        f"a row a run: {Path(config.output_dir) / 'results.jsonl'}\n"
+        f"report:      {report.html}"
+    )

@@ -71,7 +71,7 @@ def make_plan(config: ExperimentsConfig) -> Plan:
     """
     folder = Path(config.output_dir)
     _check_sections(config)
-    experiments = paper_experiments(config.source_language, config.language)
+    experiments = paper_experiments(*(config.codes[side] for side in SIDES))
     plan = Plan(
         experiments=experiments,
         tasks={side: _task(config, side) for side in SIDES},
@@ -88,11 +88,6 @@ def make_plan(config: ExperimentsConfig) -> Plan:
     if config.accelerate_config is not None:
         config_file(config.accelerate_config)
     return plan
-
-
-def language_of(config: ExperimentsConfig, side: str) -> str:
-    """The language code of a side of the recipe."""
-    return config.source_language if side == "source" else config.language
 
 
 def _check_sections(config: ExperimentsConfig) -> None:
@@ -150,7 +145,7 @@ def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusS
         text_column=None if news else config.text_column,
         split=[config.split],
         dataset_config=config.news_config if news else config.dataset_config,
-        source_language=config.language if news else config.source_language,
+        source_language=config.codes["target" if news else "source"],
         source_name=config.news_name if news else config.source_name,
         license=config.license,
     )

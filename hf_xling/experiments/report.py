@@ -9,15 +9,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jinja2
 from markupsafe import Markup
 
 from hf_xling.errors import InputError
-from hf_xling.experiments.plots import Drawing, draw_figures
 from hf_xling.experiments.statistics import RESULTS_FILE, Run, Summary, read_results, summarise
 from hf_xling.runs import file_hash, written_aside
+
+if TYPE_CHECKING:
+    from hf_xling.experiments.plots import Drawing
 
 COLUMNS = (
     "experiment",
@@ -64,6 +66,8 @@ def write_report(folder: str | Path) -> Report:
     Raises:
         InputError: the results, a predictions file or a log is missing or cannot be used.
     """
+    from hf_xling.experiments.plots import draw_figures
+
     folder = Path(folder)
     runs = read_results(folder)
     summaries = summarise(runs)

@@ -23,13 +23,12 @@ from hf_xling.corpora.builders import build
 from hf_xling.experiments.baselines import BASELINES, run_baseline
 from hf_xling.experiments.grid import ExperimentsConfig
 from hf_xling.experiments.launch import launch
-from hf_xling.experiments.plan import SIDES, Plan, language_of, make_plan, parse_section, task_section
-from hf_xling.experiments.report import results_table, write_report
+from hf_xling.experiments.plan import SIDES, Plan, make_plan, parse_section, task_section
 from hf_xling.generation import stage as generation
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filling import connect
 from hf_xling.generation.filters import FilterConfig
-from hf_xling.recipes import RecipeParser, to_argv
+from hf_xling.recipes import to_argv
 from hf_xling.regression.arguments import RegressionScriptArguments, is_trained
 from hf_xling.regression.config import RegressionConfig
 
@@ -57,7 +56,7 @@ def run_experiments(config: ExperimentsConfig) -> list[dict[str, Any]]:
     plan = make_plan(config)
     _check_endpoints(plan)
     # What else makes a run another is in the identity of each of its steps.
-    runs.claim(folder, "hf-xling experiments", {"languages": [config.source_language, config.language]})
+    runs.claim(folder, "hf-xling experiments", {"languages": [*config.codes.values()]})
     train = partial(_train_once, config)
     phases = [
         (1, [Step(f"generate {name}", partial(_generate_once, *stage)) for name, stage in plan.generations.items()]),
@@ -137,7 +136,7 @@ def _train_once(config: ExperimentsConfig, script: str, fields: dict[str, Any]) 
 def _baseline_steps(config: ExperimentsConfig, plan: Plan) -> list[Step]:
     return [
         Step(
-            f"{name} {language_of(config, side)}",
+            f"{name} {config.codes[side]}",
             partial(
                 _baseline_once, name, plan.tasks[side], task_section(config, side), _baseline_folder(config, name, side)
             ),
@@ -157,7 +156,7 @@ def _baseline_once(name: str, splits: dict[str, Dataset], task: dict[str, Any], 
 
 
 def _baseline_folder(config: ExperimentsConfig, name: str, side: str) -> Path:
-    return Path(config.output_dir) / "baselines" / f"{name}-{language_of(config, side)}"
+    return Path(config.output_dir) / "baselines" / f"{name}-{config.codes[side]}"
 
 
 def _experiment_rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, Any]]:
@@ -187,7 +186,7 @@ def _experiment_rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, An
 def _baseline_rows(config: ExperimentsConfig) -> list[dict[str, Any]]:
     return [
         {
-            "run_id": f"{name}/{language_of(config, side)}",
+            "run_id": f"{name}/{config.codes[side]}",
             "experiment": name,
             "kind": "baseline",
             "seed": None,
@@ -206,7 +205,7 @@ def _measured(config: ExperimentsConfig, side: str, run_folder: Path) -> dict[st
     results = json.loads((run_folder / "all_results.json").read_text(encoding="utf-8"))
     task = task_section(config, side)
     return {
-        "language": language_of(config, side),
+        "language": config.codes[side],
         "task": Path(task.get("test_file") or task["dataset_name"]).name,
         **{f"n_{split}": results.get(f"n_{split}", 0) for split in ("train", "validation", "test")},
         **{name: value for name, value in results.items() if name.startswith("test_")},
@@ -214,16 +213,3 @@ def _measured(config: ExperimentsConfig, side: str, run_folder: Path) -> dict[st
         "started": results["started"],
         "seconds": results["seconds"],
     }
-
-
-def main(argv: Sequence[str]) -> str:
-    """Parse, run, report, and return the closing lines: the table, and where everything is."""
-    parser = RecipeParser([ExperimentsConfig], prog="hf-xling experiments", description=__doc__)
-    (config,) = parser.parse(argv)
-    run_experiments(config)
-    report = write_report(config.output_dir)
-    return (
-        f"{results_table(report.summaries)}\n\n"
-        f"a row a run: {Path(config.output_dir) / 'results.jsonl'}\n"
-        f"report:      {report.html}"
-    )

@@ -12,6 +12,7 @@ from hf_xling.generation.budgets import budgets
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.endpoint import EndpointInfo
 from hf_xling.generation.ledger import Ledger
+from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion, Request
 from hf_xling.generation.scores import repetition
 
@@ -90,7 +91,7 @@ class Asker:
 
     def _loops(self, completion: Completion | None) -> bool:
         text = completion.text if completion is not None else None
-        return text is not None and repetition(text) > self.max_repetition
+        return text is not None and repetition(read_answer(text).text) > self.max_repetition
 
 
 class Missing:

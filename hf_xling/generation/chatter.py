@@ -1,66 +1,105 @@
-"""What chat models say around an answer ("Here is a paraphrase: …", "Note: …") and in place of one ("I cannot …").
-
-The wordings are those of LLaMA 3 and Tamil-LLaMA, in English, Tamil, Hindi and Swahili. Python's `\\w` leaves out the
-vowel signs of Indic scripts, so patterns that reach into them end words at white space and colons instead.
-"""
+"""Takes off what chat models say around an answer: "Here is a paraphrase: …", "Note: …", "Is there anything else …"."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
-# What a line says that speaks of the task and not of the world.
-_TASK = (
-    r"(?:paraphras|rephras|translat|summar|rewrit|re-?word|restat|shuffl|scrambl|re-?order|re-?arrang|synonym|simplif"
-    r"|மொழிபெயர்|மொழியாக்க|अनुवाद|सारांश|पुनर्लेखन|tafsiri|muhtasari)[^\s:]{0,30}"
+from hf_xling.generation import wordings as say
+
+Span = tuple[int, int]
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_OF_LANGUAGE, _OFFER, _OFFERED, _NOTE = map(_compiled, (say.OF_LANGUAGE, say.OFFER, say.OFFERED, say.NOTE))
+# An answer that speaks of the sentence from its first word on, and is one sentence
+_ONLY_ABOUT = _compiled(rf"(?:{say.SURE})?{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE})[^\n.!?:]{{0,400}}[.!]?")
+# Behind a source of one line, each line that speaks of sentences begins a remark, ...
+_REMARK = _compiled(
+    rf"\n[ \t]{{0,3}}[*_(\[>#-]{{0,4}}(?:(?=[^\n]{{0,300}}?{say.OF_LANGUAGE})|{say.CHANGED}|{say.TURN}"
+    rf"|(?:or|alternatively)[,:]?\s|{say.ARTICLE}(?:another|other|second)\s(?:options?|ways?|possib\w+)"
+    rf"|(?:please )?note that\s|(?:{say.LABELS}){say.END}|-{{3,}}|\*{{3,}}|_{{3,}}|={{3,}})"
 )
-_HERE = (
-    r"(?:here(?:['’]?s| is| are)|below (?:is|are)|(?:the )?following (?:is|are)|this is"
-    r"|இதோ|இங்கே|यहाँ|यहां|ये रहा|यह रहा|hapa (?:ni|kuna)|hii (?:hapa )?ni)"
+# ... and so does what follows its end on the same line.
+_REMARK_ON_LINE = _compiled(
+    rf"[ \t]+(?:[–—-]+[ \t]+)?(?:[*_]{{0,3}}(?:(?:please )?note(?: that)?|explanation|nota|explicación|remarque"
+    rf"|குறிப்பு|नोट)[*_]{{0,3}}\s?:|this is (?:the|an?|my)\s(?:\w+\s)?{say.TASK}"
+    rf"|{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE}))"
 )
-_SURE = (
-    r"(?:sure(?: thing)?|certainly|of course|absolutely|ok|okay|great|alright|all right|got it|gladly|no problem"
-    r"|i(?:['’]d| would|['’]m| am) (?:be )?(?:happy|glad) to help(?: you)?(?: with that)?"
-    r"|நிச்சயமாக|சரி|ज़रूर|जरूर|बिल्कुल|hakika|bila shaka|sawa)[\s!.,;:–—-]{0,6}"
+_NOTE_WORD = _compiled(r"(?<!\w)(?:note|nota|remarque)(?!\w)|குறிப்பு|नोट")
+_IN_BRACKETS = _compiled(
+    rf"\s[(\[*]{{1,3}}(?:{say.CHANGED}|note:|(?=[^\n]{{0,200}}?{say.OF_LANGUAGE})[^\n]{{0,400}}[)\]][*.!]{{0,3}}\Z|literal\w*:)"
 )
-_ARTICLE = r"(?:(?:the|a|an|one|my|your|possible)\s)?"
-_MANNER = r"possible|another|new|concise|short|brief|simple|formal|informal|final|literal|one|sentence|word"
-_THING = r"(?:\s(?:sentences?|text|versions?|statement|phrase|premise|hypothesis|output|words?|replacements?|order))?"
-_END = r"[ \t]{0,3}[*_]{0,3}[ \t]{0,3}[:：][ \t]{0,3}[*_]{0,3}"
-_ORNAMENT = r"[\s*_#>-]{0,8}"
-_LABELS = (
-    r"answer|response|output|result|sentence|original|input"
-    r"|(?:new|revised|modified|changed|updated|resulting|original|given|input)\s(?:sentence|text|version|statement)"
+_LAST = 500  # characters of an answer that end in such a remark
+_TURN, _NEXT_TURN = _compiled(say.TURN), _compiled(rf"\s+{say.TURN}")
+_TURN_ON_LINE = _compiled(rf"\n\s*+(?:{say.TURN}|(?:user|human|assistant|system)[ \t]*\n)")
+_OFFER_BEHIND = _compiled(rf"\s+[*_(]{{0,3}}{say.OFFER}")
+_SENTENCE_END = re.compile(r"[.!?।…]+[\"”’')\]]*(?=\s|$)")
+_YES_ON_LINE = _compiled(rf"(?:{say.YES}[!.][ \t]+)++(?=[\"“*]?[^\W\d_])")
+_YES_WORDS = _compiled(say.YES_WORDS)
+_ARROW = re.compile(r"\s*+(?:[-=–]{1,2}>|→|\|)\s*+")
+# Variants of an answer, a line each
+_ITEM = _compiled(
+    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h])[.)]|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
+    r"|answer|translation|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
 )
-# Labels in other languages, as whole words: a place or a person may begin as they do ("தமிழ்நாடு: …").
-_FOREIGN = (
-    r"தமிழ்|தமிழில்|தமிழாக்கம்|ஆங்கிலம்|ஆங்கிலத்தில்|மொழிபெயர்ப்பு|மொழியாக்கம்|வாக்கியம்|பதில்|விடை|சுருக்கம்"
-    r"|हिंदी|हिन्दी|अंग्रेज़ी|अंग्रेजी|अनुवाद|अनुवादित|वाक्य|उत्तर|जवाब|सारांश|में|का"
-    r"|తెలుగు|అనువాదం|kiswahili|kiingereza|tafsiri|sentensi|jibu|muhtasari|ya|kwa"
-)
-_NOTE = (
-    r"\n[ \t]{0,3}[*_(\[]{0,4}(?:(?:please )?note|explanation|translation notes?|transliteration|pronunciation"
-    r"|changes(?: made)?|குறிப்பு|விளக்கம்|नोट|टिप्पणी|व्याख्या|kumbuka|maelezo)(?!\w)[^\n:]{0,40}:"
-)
-# Behind a source of one line only: a paragraph of a longer text may begin so.
-_REMARK = (
-    r"\n[ \t]{0,3}[*_(\[]{0,4}(?:(?:please )?note that\s|let me know if\s|alternatively,|or:?[ \t]{0,3}\n"
-    r"|i hope (?:this|that|it) (?:helps|meets|is what|paraphrase|translation|version)"
-    r"|(?:in|for) this (?:sentence|summary|text)|(?:(?:in|for) )?this (?:paraphrase|translation|version|rewrit|rephras)"
-    r"|i(?:['’]ve| have)? (?:only )?(?:replaced|changed|rephrased|paraphrased|translated|shuffled|rearranged|used)\s"
-    r"[^\n]{0,80}(?:word|synonym|sentence|structure|phrase|meaning|original))"
-)
+_ITEMS_READ = 50
+_LAYERS = 50  # around an answer that are taken off, one by one
+_JSON = re.compile(r'\{?\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}?')
 _QUOTED = re.compile(
-    r'"[^"]+"|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|「[^「」]+」|‘[^‘’]+’|\'[^\']+\'|`[^`]+`|\*\*[^*]+\*\*', re.DOTALL
+    r'"[^"]+"|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|「[^「」]+」|‘[^‘’]+’|\'[^\']+\'|`[^`]+`|\*[^*]+\*'
+    r"|\*\*[^*]+\*\*|__[^_]+__|\'\'[^\']+\'\'",
+    re.DOTALL,
 )
-_QUOTES = re.compile(r'["“”„«»「」`]|\*\*|(?<!\w)[\'‘]')
+_QUOTES = re.compile(r'["“”„«»「」`*]|__|\'\'|(?<!\w)[\'‘]')
+_LEADING = re.compile('[:：\n"“„«]')  # all preambles end in one of them, or before it
+
+
+class _Source:
+    """What a source has of its own, so that its answer may have it too; looked up when it is asked for."""
+
+    def __init__(self, text: str):
+        self.text = text.strip()
+
+    @cached_property
+    def is_line(self) -> bool:
+        return "\n" not in self.text
+
+    @cached_property
+    def is_labelled(self) -> bool:
+        return ":" in self.text[:60]
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it is one line that does not speak of language and is no dialogue."""
+        return self.is_line and not self.is_dialogue and not _OF_LANGUAGE.search(self.text)
+
+    @cached_property
+    def has_note(self) -> bool:
+        return _NOTE_WORD.search(self.text) is not None
+
+    @cached_property
+    def is_dialogue(self) -> bool:
+        return _TURN.search(self.text) is not None
+
+    @cached_property
+    def sentences(self) -> int:
+        return max(1, _sentences(self.text))
+
+    @cached_property
+    def offers(self) -> bool:
+        return bool(_OFFERED.search(self.text) or _OFFER.search(self.text))
 
 
 class Preambles:
     """Finds what stands around an answer and belongs to the conversation: preambles, outer quotes, notes behind it.
 
     What the source itself begins or ends with, or is quoted in, stays: of two preambles before an answer, one is left
-    if the source has one.
+    if the source has one. Of several variants, the first is the answer.
 
     Args:
         names: English names of the languages of the run, as labels say them (`Tamil: …`).
@@ -68,135 +107,184 @@ class Preambles:
 
     def __init__(self, *names: str):
         language = "|".join(map(re.escape, names))
-        manner = rf"(?:(?:{_MANNER}|{language})[\s-]){{0,3}}"
+        manner = rf"(?:(?:{say.MANNER}|{language})[\s-]){{0,3}}"
         rest = (
-            r"(?:\s?[(\[][^)\]\n]{0,40}[)\]])?(?:\s(?:of|for|in|into|to|from|using)\s[^\n:]{0,80})?"
-            rf"(?:\s(?:is|are|would be|could be|can be))?(?:\sas follows)?{_END}"
+            r"(?:\s?[(\[][^)\]\n]{0,40}[)\]])?(?:\s(?:of|for|in|into|to|from|using|de|al|en)\s[^\n:]{0,80})?"
+            rf"(?:\s{say.IS})?(?:\sas follows)?{say.END}"
         )
+        label = rf"{say.ARTICLE}{manner}{say.TASK}{say.THING}"
         patterns = (
             # "Here is the paraphrased sentence: …", "Here is the sentence in Tamil: …"
-            rf"{_HERE}(?=[^\n:]{{0,160}}{_TASK})[^\n:]{{0,200}}(?:{_END}|\n)",
-            rf"{_HERE}[^\n:]{{0,100}}\s(?:in(?:to)?\s(?:{language})|(?:{language})\s(?:sentence|text|version)){_END}",
-            rf"{_HERE}[^\n:]{{0,100}}(?:answer|response|output|result|text|version|alternative|option|possib|way)"
-            rf"[^\n:]{{0,100}}{_END}\n",
+            rf"{say.HERE}(?=[^\n:]{{0,160}}{say.TASK})[^\n:]{{0,200}}(?:{say.END}|\n)",
+            rf"{say.HERE}[^\n:]{{0,100}}\s(?:in(?:to)?\s(?:{language})|(?:{language})\s(?:sentence|text|version)){say.END}",
+            rf"{say.HERE}[^\n:]{{0,100}}(?:answer|response|output|result|text|version|alternative|option|possib|way)"
+            rf"[^\n:]{{0,100}}{say.END}\n",
             # "The sentence can be said as follows:" on a line of its own
-            rf"[^\n:]{{0,160}}(?:{_TASK}|{language}|sentence|(?:as|like) follows)[^\n:]{{0,100}}{_END}\n",
-            # "Translation (Tamil): …"
-            rf"{_ARTICLE}{manner}{_TASK}{_THING}{rest}",
+            rf"[^\n:]{{0,160}}(?:{say.TASK}|{language}|sentence|(?:as|like) follows)[^\n:]{{0,100}}{say.END}\n",
+            # "Translation (Tamil): …", "### Translation"
+            rf"(?:to\s)?{label}{rest}",
+            rf"(?:(?<=#\s)|(?<=\*\*)){label}(?:\*\*)?[ \t]*\n",
+            # "I've summarized the text in one sentence: …", "Let me rephrase the sentence."
+            rf"(?:i(?:['’](?:ve|d|ll)| have| would| will)?|let me)\s(?:\w+\s)?{say.TASK}[^\n:]{{0,160}}{say.LINE_END}",
+            # "The sentence is rephrased to preserve …", "The Spanish translation of the sentence would be: …"
+            rf"(?:the|this|your|one|a|la|esta|cette)\s(?=[^\n:]{{0,160}}{say.TASK})[^\n:]{{0,60}}(?<!\w){say.NOUN}(?!\w)[^\n:]{{0,160}}"
+            rf"{say.LINE_END}",
+            # "User: … Assistant: …"
+            r"(?:user|human|question|q)\s?[:：][^\n]{0,500}\n\s*[*_]{0,2}(?:(?:ai\s)?assistant|ai|bot|answer|a)\s?[:：][*_]{0,2}",
+            r"(?:system|user)\n[\s\S]{0,2000}?\nassistant\n",
+            # "It can be rewritten as: …"
+            rf"(?:you|we|one|it|this|that)\s(?:can|could|might|may|would)\s[^\n:]{{0,40}}{say.TASK}[^\n:]{{0,80}}{say.LINE_END}",
         )
         # "Sure!" and "Here you go:" only before such a preamble or a blank line: people begin answers so as well.
-        opener = rf"(?:{_SURE}|(?:{_SURE})?here (?:you go|it is)[:!.]?)\n[ \t]{{0,3}}\n"
-        sure = rf"(?:{_ORNAMENT}(?:{_SURE})?(?:{'|'.join(patterns)})|{opener}|assistant\n)\s*+"
-        self._sure = re.compile(sure, re.IGNORECASE)
+        opener = rf"(?:{say.SURE}|(?:{say.SURE})?here (?:you go|it is)[:!.]?)\n[ \t]{{0,3}}\n"
+        sure = rf"(?:{say.ORNAMENT}(?:{say.SURE}|{say.GREETING})?(?:{'|'.join(patterns)})|{opener}|assistant\n)\s*+"
+        self._sure = _compiled(sure)
         # Labels that other texts have too.
-        label = (
-            rf"{_ORNAMENT}(?:(?:in\s)?(?:{language}){_THING}{rest}|(?:{_LABELS}){_END}"
-            rf"|(?:(?:{_FOREIGN})\s){{0,3}}(?:{_FOREIGN}){_END})\s*+"
+        labels = (
+            rf"(?:in\s)?(?:{language}){say.THING}{rest}|(?:{say.LABELS}){say.END}|(?:(?:{say.FOREIGN})\s){{0,3}}(?:{say.FOREIGN}){say.END}",
+            rf"(?:the|a|one)\s(?=[^\n:]{{0,120}}(?:{language}))[^\n:]{{0,60}}{say.NOUN}[^\n:]{{0,80}}\s{say.IS}"
+            rf"(?:\sas follows)?(?:{say.END}|\s(?=[\"“„«]))",
+            rf"(?:here (?:you go|it is)|in other words|that is(?: to say)?|this means|i(?:['’]d| would) say){say.END}",
+            rf"(?:i think )?(?:it|this|that) (?:would|could|can|might) be{say.END}",
+            rf"here (?:is|are) (?:my|one|an?|the|some) (?:\w+ )?(?:attempt|answer|version|option)s?{say.END}",
+            rf"(?:answer|response|output|result|(?:(?<=#\s)|(?<=\*\*))(?:{say.LABELS}))(?:\*\*)?[ \t]*\n",
+            rf"in\s(?:{language}),?\s[^\n:]{{0,60}}(?:{say.IS}|{say.SAY})(?:\s\w+)?(?:{say.END}|\s(?=[\"“„«]))",
+            rf"(?:you|we|one)\s(?:can|could|might|may)\s(?:also\s)?{say.SAY}(?:\s(?:it|this|that))?"
+            rf"(?:\s(?:as|like this))?{say.END}",
+            rf"(?:one|another|a)\s(?:\w+\s){{0,2}}way\s(?:to|of)\s(?:{say.SAY}|saying|putting|{say.TASK})[^\n:]{{0,80}}{say.END}",
         )
-        self._sure_or_label = re.compile(f"{sure}|{label}", re.IGNORECASE)
-        self._note, self._note_or_remark = (re.compile(form, re.IGNORECASE) for form in (_NOTE, f"{_NOTE}|{_REMARK}"))
+        self._sure_or_label = _compiled(rf"{sure}|{say.ORNAMENT}(?:{say.SURE})?(?:{'|'.join(labels)})\s*+")
 
     def strip(self, source: str, text: str) -> tuple[str, str | None]:
         """`text` without them, and what was taken away: None if nothing was; `…` stands for the text in between.
 
-        Stripping what is left takes nothing more away.
+        Stripping what is left takes nothing more away, unless there were more than `_LAYERS`.
         """
         whole = kept = text.strip()
-        start, end = 0, len(whole)
-        while True:
-            if cut := self._leading(source, kept):
-                start += cut
-            elif _QUOTED.fullmatch(kept) and not _QUOTES.search(source):
-                width = 2 if kept.startswith("**") else 1
-                inner = kept[width:-width]
-                start, end = end - width - len(inner.lstrip()), start + width + len(inner.rstrip())
-            elif note := self._behind(source, kept):
-                end = start + len(kept[: note.start()].rstrip())
-            else:
+        start, own = 0, _Source(source)
+        for _ in range(_LAYERS):
+            span = (self._leading(own, kept) or _unwrapped(own, kept) or _behind(own, kept)) if kept else None
+            if span is None:
                 break
-            kept = whole[start:end]
+            inner = kept[span[0] : span[1]]
+            start += span[0] + len(inner) - len(inner.lstrip())
+            kept = inner.strip()
         if kept == whole:
             return text, None
+        end = start + len(kept)
         return kept, " … ".join(filter(None, (whole[:start].strip(), whole[end:].strip())))
 
-    def _leading(self, source: str, text: str) -> int:
-        """How many characters at the beginning of `text` are preambles that `source` does not begin with as well."""
-        if ":" not in text and "\n" not in text and "：" not in text:
-            return 0
+    def _leading(self, own: _Source, text: str) -> Span | None:
+        """`text` without the preambles at its beginning that the source does not begin with as well."""
+        if _ONLY_ABOUT.fullmatch(text) and own.is_plain:
+            return len(text), len(text)
         # A source that begins with a label of its own ("Tamil: …", "Tip: …") may keep it in other words.
-        pattern = self._sure if ":" in source[:60] else self._sure_or_label
-        ends = list(_ends(pattern, text))
-        if not ends:
-            first, _, others = text.partition("\n")
-            said_again = others and first.strip().casefold() == source.strip().casefold()
-            return len(text) - len(others.lstrip()) if said_again else 0
-        excess = len(ends) - sum(1 for _ in _ends(self._sure, source))
-        return ends[excess - 1] if excess > 0 else 0
+        pattern = self._sure if own.is_labelled else self._sure_or_label
+        if _LEADING.search(text) and (ends := list(_ends(pattern, text))):
+            excess = len(ends) - sum(1 for _ in _ends(self._sure, own.text))
+            return (ends[excess - 1], len(text)) if excess > 0 else None
+        sure = _YES_ON_LINE.match(text)
+        if sure and not _YES_WORDS.search(own.text) and _sentences(text) > own.sentences:
+            return sure.end(), len(text)
+        if end := _said_again(own, text):
+            return end, len(text)
+        # "A dog runs. -> A hound goes.", "A dog runs. Paraphrase: A hound goes."
+        again = len(own.text)
+        if text[:again].casefold() == own.text.casefold() and (
+            (match := _ARROW.match(text, again))
+            or (text[again : again + 1] == " " and (match := self._sure.match(text, again)))
+        ):
+            return match.end(), len(text)
+        return None
 
-    def _behind(self, source: str, text: str) -> re.Match[str] | None:
-        """The beginning of a note behind the answer that `source` does not have as well."""
-        if "\n" not in text:
-            return None
-        pattern = self._note if "\n" in source else self._note_or_remark
-        return None if self._note.search(source) else pattern.search(text)
+
+def _said_again(own: _Source, text: str) -> int:
+    """Where the lines end that `text` begins with and that are its source again; 0 if there are none before others."""
+    source, end = own.text.casefold(), 0
+    while source and (line := text.find("\n", end)) >= 0 and text[end:line].strip().casefold() == source:
+        end = line + 1
+        while text[end].isspace():  # not to the end: `text` is stripped
+            end += 1
+    return end
+
+
+def _unwrapped(own: _Source, text: str) -> Span | None:
+    """What is within outer quotes, a code fence or a JSON object, or the first of several variants."""
+    fence = text[:3]
+    if fence in ("```", "~~~") and fence not in own.text:
+        line = text.find("\n", 3)
+        start = line + 1 if 0 < line <= 20 and " " not in text[3:line] else 3
+        end = text.find(fence, start)
+        return start, end if end >= 0 else len(text)
+    if text.endswith("```") and "```" not in own.text:
+        return 0, len(text) - 3
+    if (rule := re.match(r"(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n", text)) and own.is_line:
+        return rule.end(), len(text)
+    if (found := _JSON.fullmatch(text)) and not own.text.startswith("{"):
+        return found.span(1)
+    # The full stop may be that of a preamble that quotes its answer.
+    quoted = text[:-1] if text.endswith(".") and _QUOTES.match(text[-2:-1]) else text
+    if _QUOTED.fullmatch(quoted) and not _QUOTES.search(own.text):
+        width = 2 if quoted.startswith(("**", "__", "''")) else 1
+        return width, len(quoted) - width
+    return _first_variant(own, text)
+
+
+def _first_variant(own: _Source, text: str) -> Span | None:
+    """The first of several answers in a numbered list, each as long as an answer is, or the only one."""
+    first = _ITEM.match(text)
+    if first is None or not own.is_line or _ITEM.match(own.text) or own.text.startswith(first[0].strip()):
+        return None
+    lines = [line for line in text.split("\n", _ITEMS_READ)[:_ITEMS_READ] if line.strip()]
+    items = [_ITEM.match(line) for line in lines]
+    if len(lines) == 1:
+        alone = re.fullmatch(r"\W*(?:1[.)]|[-*•>→]|[-=]>|\w+ \W?1)\W*", first[0].strip()) and not re.search(
+            r"(?<!\d)1(?!\d)", own.text
+        )
+        return (first.end(), len(text)) if alone else None
+    # A list of parts is another thing.
+    if all(items) and all(
+        2 * (len(line) - item.end()) >= len(own.text) for line, item in zip(lines, items, strict=True)
+    ):
+        return first.end(), text.index("\n")
+    return None
+
+
+def _behind(own: _Source, text: str) -> Span | None:
+    """`text` without a note, a remark, an offer or another turn behind it that the source does not have as well."""
+    found = []
+    if "\n" in text:
+        note, remark, turn = (pattern.search(text) for pattern in (_NOTE, _REMARK, _TURN_ON_LINE))
+        if note and not _NOTE.search(own.text):
+            found.append(note.start())
+        if remark and own.is_plain:
+            found.append(remark.start())
+        if turn and not own.is_dialogue:
+            found.append(turn.start())
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    for end in ends:
+        if (
+            (_REMARK_ON_LINE.match(text, end) and own.is_plain and not own.has_note)
+            or (_NEXT_TURN.match(text, end) and not own.is_dialogue)
+            or (len(ends) > own.sentences and _OFFER_BEHIND.match(text, end) and not own.offers)
+        ):
+            found.append(end)
+            break
+    last = max(0, len(text) - _LAST)
+    if text.find("(", last) >= 0 or text.find("[", last) >= 0:
+        remark = _IN_BRACKETS.search(text, last)
+        if remark and own.is_plain and not re.search(r"[(\[]", own.text):
+            found.append(remark.start())
+    return (0, min(found)) if found else None
+
+
+def _sentences(text: str) -> int:
+    return sum(1 for _ in _SENTENCE_END.finditer(text))
 
 
 def _ends(pattern: re.Pattern[str], text: str) -> Iterator[int]:
     """Where each of the preambles ends that `text` begins with."""
     end = 0
-    while match := pattern.match(text, end):
+    while (match := pattern.match(text, end)) and match.end() > end:
         end = match.end()
         yield end
-
-
-_CANNOT = r"i(?:['’]m| am)? (?:(?:can(?:no|['’]?)t|can not|will not|won['’]?t)(?: be able to)?|unable to|not able to)"
-_SORRY = (
-    r"[\"'“‘\s]{0,3}(?:(?:(?:i['’]m|i am)? ?(?:really |very |so |truly )?sorry|i apologi[sz]e|(?:my )?apologies"
-    r"|unfortunately|thank you|i understand|i(?:['’]m| am|['’]d be) (?:afraid|happy|glad|ready))[^\n]{0,80}?[,.;!]? ?"
-    r"(?:but |however,? )?)?"
-)
-_YOUR_TEXT = (
-    r"(?:you(?:['’]d| would)? (?:like|want) (?:me )?to|to (?:be )?(?:paraphras|translat|rephras|rewr|summar|shuffl))"
-)
-# Of the conversation itself: what no text of a corpus says, unless it is about language models.
-_OF_A_MODEL = re.compile(
-    rf"{_SORRY}(?:"
-    r"(?:as|being) (?:just )?an? (?:\w+ ){0,3}(?:ai|language model|chatbot)(?: \w+){0,2},? i(?!\w)"
-    r"|i(?:['’]m| am) (?:just |only )?an? (?:\w+ ){0,3}(?:ai|language model|chatbot)(?: \w*model| assistant)?"
-    r"(?:[.,]| and | so | that | trained | designed )"
-    rf"|{_CANNOT} (?:\w+ ){{0,3}}(?:(?:your|this|that|the) (?:request|prompt|instruction|query)"
-    r"|paraphrase|translate|rephrase|rewrite|reword|summari[sz]e|shuffle|fulfil|comply)"
-    r"|(?:please|kindly|could you|can you) (?:please )?(?:provide|share|give|send)(?: me)?(?: with)? (?:the|a|your) "
-    rf"(?:\w+ ){{0,2}}(?:sentence|text|passage)s? {_YOUR_TEXT}"
-    r"|(?:it (?:seems|looks|appears)|there (?:is|seems to be|appears to be)) [^.\n]{0,40}(?:no|not|n['’]t|forgot|any)"
-    r"(?!\w)[^.\n]{0,40}(?:(?:sentence|text|input)s? )?"
-    rf"(?:(?:provided|given)(?! (?:by|in|on)(?!\w))|in your|{_YOUR_TEXT})"
-    r"|நான் ஒரு (?:AI|ஏஐ|செயற்கை நுண்ணறிவு|(?:பெரிய )?மொழி மாதிரி)|ஒரு (?:AI |ஏஐ )?மொழி மாதிரியாக"
-    r"|मैं (?:सिर्फ |केवल )?एक (?:AI|एआई|(?:बड़ा )?भाषा मॉडल)|एक (?:AI|एआई|भाषा) (?:भाषा )?मॉडल के (?:रूप में|नाते)"
-    r"|kama (?:modeli ya lugha|AI)(?!\w))",
-    re.IGNORECASE,
-)
-# What people say as well; a source with a word of `_UNABLE` excuses it.
-_OF_ANYONE = re.compile(
-    rf"{_SORRY}{_CANNOT} (?:\w+ ){{0,2}}(?:assist|help(?! (?:but|it|\w+ing)(?!\w))|provide|create|generate|engage"
-    r"|produce|answer|discuss|respond|satisfy|write|complete|process|do (?:this|that)|continue with)(?!\w)"
-    r"|மன்னிக்க(?:வும்| வேண்டும்)[^.\n]{0,80}(?:முடியாது|இயலாது|முடியவில்லை|இயலவில்லை)"
-    r"|என்னால் (?:இந்த|இதை|உங்கள்)[^.\n]{0,60}(?:முடியாது|இயலாது|முடியவில்லை|இயலவில்லை)"
-    r"|(?:मा(?:फ़?|\u095e) (?:कीजिए|कीजिये|करें)|क्षमा करें|मुझे खेद है)[^।\n]{0,80}नहीं[^।\n]{0,20}सक(?:ता|ती|ते)"
-    r"|मैं (?:इस|आपके|आपकी|आपका)[^।\n]{0,60}नहीं[^।\n]{0,20}सक(?:ता|ती)"
-    r"|(?:samahani|pole)[^.\n]{0,60}siwezi|siwezi (?:kukusaidia|kusaidia|kutafsiri|kutimiza)",
-    re.IGNORECASE,
-)
-_UNABLE = re.compile(
-    r"can(?:no|['’]?)t(?!\w)|can not|could(?: not|n['’]?t)(?!\w)|won['’]?t(?!\w)|will not|unable|not able|impossible"
-    r"|sorry|apolog|முடியா|முடியவில்லை|இயலா|இயலவில்லை|மன்னி|नहीं|मा(?:फ|\u095e)|क्षमा|खेद|లేను|లేదు|లేము|క్షమించ"
-    r"|siwezi|samahani|pole|mana ati",
-    re.IGNORECASE,
-)
-
-
-def refuses(source: str, answer: str) -> bool:
-    """Whether `answer` declines the task or asks for its text, where `source` says no such thing itself."""
-    if _OF_A_MODEL.match(answer):
-        return not _OF_A_MODEL.search(source)
-    return bool(_OF_ANYONE.match(answer)) and not _UNABLE.search(source)

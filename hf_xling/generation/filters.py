@@ -12,15 +12,21 @@ from typing import Any
 import pyarrow
 
 from hf_xling.errors import InputError
-from hf_xling.generation.chatter import Preambles, refuses
+from hf_xling.generation.chatter import Preambles
+from hf_xling.generation.function_words import function_words, in_other_language
 from hf_xling.generation.languages import Language
+from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion
-from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition
+from hf_xling.generation.refusals import refuses
+from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition, words_lost
 
 # So many characters more or less are no fault ("Hi" → "Hello there", "Thank you very much" → "நன்றி").
 LENGTH_SLACK = 20
 # What is left of a long text in a summary.
 MIN_SUMMARY = 10
+
+# Of an answer so many characters are read, and twice as many as could be accepted: the cost of a runaway is bounded.
+MIN_READ = 10_000
 
 # The columns of the scores, in order; `filters.Judge` describes them.
 SCORES = [
@@ -85,19 +91,26 @@ class Verdict:
     """What the filters say of one answer.
 
     Attributes:
-        text: the answer as it is kept: without a preamble; None after a failure.
+        text: the answer as it is kept: without reasoning and without a preamble; None after a failure.
         scores: by the names of `SCORES`, None where there is nothing to score.
         failed: the names of all filters that the answer fails, the most telling one first; () if it is accepted.
+        reasoning: whether the model's reasoning was stripped.
     """
 
     text: str | None
     scores: Mapping[str, Any]
     failed: tuple[str, ...]
+    reasoning: bool = False
 
     @property
     def reason(self) -> str | None:
         """Why the answer is rejected; None if it is accepted."""
         return self.failed[0] if self.failed else None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there was a text to score."""
+        return self.scores["script_share"] is not None
 
 
 class Judge:
@@ -106,6 +119,8 @@ class Judge:
     | reason | score | an answer fails with |
     | --- | --- | --- |
     | `endpoint: …` | | no text: the request failed |
+    | `reasoning` | | a block of reasoning that is not closed, or nothing behind it (`marks.read_answer`) |
+    | `damaged` | | control characters, or others that no text has and its source has not either |
     | `empty` | | no letter and no digit |
     | `refusal` | `refusal` | words that decline the task, which the source does not say itself |
     | `prompt_echo` | `prompt_echo` | more of the prompt than `max_prompt_echo` (`scores.PromptEcho`) |
@@ -114,13 +129,15 @@ class Judge:
     | `preamble` | `preamble`: what was stripped | a preamble and nothing behind it (`chatter.Preambles`) |
     | `copy` | `copy` | more likeness to its source than `max_copy`; by task: `scores.copy` |
     | `wrong_script` | `script_share` | fewer letters of its language's script than `min_script_share` |
+    | `wrong_language` | | function words that are plainly those of another language |
+    | `words` | | shuffled, and words left out or added (`scores.words_lost`) |
     | `length` | `length_ratio` | a length outside of `min_length_ratio` and `max_length_ratio` |
     | `numerals` | `numerals_kept` | fewer of the source's numerals than `min_numerals_kept`; a summary may drop some |
     | `similarity` | `similarity` | a cosine below `min_similarity` |
 
     The length ratio is that of the characters, over the usual ratio for the two languages. An answer may always be
     `LENGTH_SLACK` characters shorter than usual, or longer than its bound. A summary must not be longer than its source
-    and needs `MIN_SUMMARY` characters only.
+    and needs `MIN_SUMMARY` characters only. Of an answer that is far too long, only the beginning is scored.
 
     Args:
         config: the thresholds.
@@ -135,23 +152,29 @@ class Judge:
         self.config, self.task, self.language = config, task, language
         self._length_factor = language.length_factor / source_language.length_factor
         self._prompt_echo = PromptEcho(instruction)
+        self._same_language = language.code == source_language.code
+        self._function_words = function_words(language.code)
         self._preambles = Preambles(source_language.name, language.name)
 
     def __call__(self, source: str, completion: Completion, similarity: float | None = None) -> Verdict:
         """The verdict on `completion` as the answer to `source`; `similarity` is the cosine of the two, if known."""
         if completion.error is not None:
             return Verdict(None, _UNSCORED, (f"endpoint: {completion.error}",))
-        answer = completion.text or ""
+        said = read_answer(completion.text or "", source)
+        if said.fault is not None:
+            failed = (said.fault, "truncated") if completion.is_cut else (said.fault,)
+            return Verdict(said.text, _UNSCORED, failed, said.reasoning)
+        expected = len(source.strip()) * self._length_factor
+        answer, rest = self._split(said.text, expected)
         text, preamble = self._preambles.strip(source, answer)
         folded = fold(text)
         hollow = preamble is not None and not folded
         if hollow:
             text, preamble, folded = answer, None, fold(answer)
         if not folded:
-            return Verdict(completion.text, _UNSCORED, ("empty",))
+            return Verdict(completion.text, _UNSCORED, ("empty",), said.reasoning)
         config, summary, folded_source = self.config, self.task == "summarise", fold(source)
-        expected = len(source.strip()) * self._length_factor
-        likeness = copy(folded_source, folded, self.task)
+        likeness = copy(folded_source, folded, self.task, self._function_words)
         echo = self._prompt_echo(source, text, folded)
         looped = repetition(text, folded)
         if looped:
@@ -159,6 +182,10 @@ class Judge:
         kept = None if summary else numerals_kept(source, text)
         refusal = refuses(source, text)
         script_share = self.language.script_share(text)
+        known = frozenset(folded_source.split()) if self._same_language else frozenset()
+        foreign = script_share > 0.5 and in_other_language(text, folded, self.language.code, known)
+        if answer.rstrip().endswith(text):  # else the rest belongs to the note that was stripped
+            text += rest
         scores = {
             "script_share": script_share,
             "length_ratio": len(text) / expected if expected else None,
@@ -182,11 +209,25 @@ class Judge:
             ("preamble", hollow),
             ("copy", likeness is not None and likeness > config.max_copy),
             ("wrong_script", script_share < config.min_script_share),
+            ("wrong_language", foreign),
+            ("words", self.task == "shuffle" and self._same_language and not self._keeps_words(folded_source, folded)),
             ("length", not self._fits(len(text), expected)),
             ("numerals", kept is not None and kept < config.min_numerals_kept),
             ("similarity", similarity is not None and not similarity >= config.min_similarity),
         )
-        return Verdict(text, scores, tuple([name for name, fails in checks if fails]))
+        return Verdict(text, scores, tuple([name for name, fails in checks if fails]), said.reasoning)
+
+    def _split(self, answer: str, expected: float) -> tuple[str, str]:
+        """`answer` in two: what is read of it, and the rest of one that is far too long whatever the rest says."""
+        read = 2 * self.config.max_length_ratio * expected + LENGTH_SLACK + MIN_READ
+        return (answer, "") if len(answer) <= read else (answer[: int(read)], answer[int(read) :])
+
+    def _keeps_words(self, source: str, answer: str) -> bool:
+        """Whether a shuffled sentence has the words of its source, but for a few where grammar asks for others."""
+        content, grammar = words_lost(source, answer, self._function_words)
+        words = len(source.split())
+        few = words // 20 if self._function_words else 1 + words // 10
+        return content <= few and grammar <= 1 + words // 10
 
     def _fits(self, length: int, expected: float) -> bool:
         """Whether an answer of `length` characters will do where `expected` are usual."""
@@ -197,7 +238,7 @@ class Judge:
 
 
 class Duplicates:
-    """The answers given so far, each with the source that gave it first.
+    """The answers given so far, each with where it came from first: a request, which several rows may share.
 
     Two 8-byte digests an answer, in a table with open addressing that is at most two thirds full: 24 to 48 bytes. Among
     a million answers the chance that any two digests coincide is 3 in 100 million.
@@ -205,15 +246,15 @@ class Duplicates:
 
     def __init__(self) -> None:
         self._count = 0
-        self._answers, self._sources = array("Q", bytes(8 * 1024)), array("Q", bytes(8 * 1024))
+        self._answers, self._origins = array("Q", bytes(8 * 1024)), array("Q", bytes(8 * 1024))
 
-    def seen(self, source: str, answer: str) -> bool:
-        """Whether `fold(answer)` was first given to another source than `source`; that source may give it again."""
-        digest, origin = _digest(fold(answer)), _digest(source)
+    def seen(self, origin: str, answer: str) -> bool:
+        """Whether `fold(answer)` came from another origin than `origin` first; that origin may give it again."""
+        digest, origin = _digest(fold(answer)), _digest(origin)
         slot = self._slot(digest)
         if self._answers[slot]:
-            return self._sources[slot] != origin
-        self._answers[slot], self._sources[slot] = digest, origin
+            return self._origins[slot] != origin
+        self._answers[slot], self._origins[slot] = digest, origin
         self._count += 1
         if 3 * self._count > 2 * len(self._answers):
             self._grow()
@@ -228,13 +269,13 @@ class Duplicates:
         return slot
 
     def _grow(self) -> None:
-        answers, sources = self._answers, self._sources
+        answers, origins = self._answers, self._origins
         size = 2 * answers.itemsize * len(answers)
-        self._answers, self._sources = array("Q", bytes(size)), array("Q", bytes(size))
-        for digest, origin in zip(answers, sources, strict=True):
+        self._answers, self._origins = array("Q", bytes(size)), array("Q", bytes(size))
+        for digest, origin in zip(answers, origins, strict=True):
             if digest:
                 slot = self._slot(digest)
-                self._answers[slot], self._sources[slot] = digest, origin
+                self._answers[slot], self._origins[slot] = digest, origin
 
 
 def _digest(text: str) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from hf_xling.errors import InputError, one_line
+from hf_xling.generation import iso639
 
 # Letters and combining marks of the Latin script, with the apostrophe-like letters (02BB, 02BC) of many orthographies.
 LATIN = (
@@ -103,7 +104,7 @@ def get_language(
     flags = {"name": f"{flag}_name", "script": f"{flag}_script", "length_factor": "--length_factor"}
     values = {"name": name, "script": script, "length_factor": length_factor}
     given = {key: _checked(key, value, flags[key]) for key, value in values.items() if value is not None}
-    if code.endswith((".yaml", ".yml")):
+    if _is_file(code):
         where = f"{flag} {code}"
         documents = read_mappings(Path(code), Language, where)
         if len(documents) != 1:
@@ -123,9 +124,22 @@ def get_language(
     return dataclasses.replace(language, **given) if given else language
 
 
+def _is_file(code: str) -> bool:
+    return code.endswith((".yaml", ".yml"))
+
+
 def language_name(code: str) -> str:
-    """The English name of a language with a built-in profile; of another, its code."""
-    return LANGUAGES[code].name if code in LANGUAGES else code
+    """The English name of a language: of its built-in profile, else of ISO 639; the code where neither has one."""
+    return LANGUAGES[code].name if code in LANGUAGES else iso639.names().get(iso639.iso_code(code) or "", code)
+
+
+def language_code(value: str, flag: str) -> str:
+    """The code of the language that an option gives by its code or, as for `get_language`, by a file.
+
+    Raises:
+        InputError: it is no code of a language, or the file describes none. The message begins with `flag`.
+    """
+    return get_language(value, flag=flag).code if _is_file(value) else _checked("code", value, flag)
 
 
 def read_mappings(path: Path | Traversable, dtype: type, where: str) -> list[dict[str, Any]]:
@@ -188,8 +202,10 @@ def _checked(key: str, value: Any, where: str) -> Any:
     if not isinstance(value, str) or not value.strip():
         hint = " (YAML reads some words so: put it in quotes)" if isinstance(value, bool) else ""
         raise InputError(f"{where}: a text is needed, not {value!r}{hint}")
-    if key == "code" and not _CODE.fullmatch(value):
-        raise InputError(f"{where}: {value!r} is no language code such as ta or pt-BR")
+    if key == "code" and not (_CODE.fullmatch(value) and iso639.iso_code(value)):
+        nearest = iso639.nearest_code(value)
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        raise InputError(f"{where}: {value!r} is no language code such as ta or pt-BR{hint}")
     return value.strip()
 
 

@@ -8,6 +8,7 @@ from hf_xling.generation.asking import Asker, Missing
 from hf_xling.generation.budgets import expected_tokens, prompt_tokens
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.endpoint import EndpointInfo
+from hf_xling.generation.prompts import FORMS
 from hf_xling.generation.records import Completion, Request
 from hf_xling.generation.sources import Sources
 
@@ -19,13 +20,22 @@ SHOWN_CHARACTERS = 2000  # of a prompt or an answer
 
 def describe(config: GenerateConfig, sources: Sources) -> str:
     """What a run would ask: prompts, counts, distinct texts and an estimate of tokens. Nothing is asked or written."""
-    info = EndpointInfo("chat" if config.wire == "chat" or config.serve else "generate", model_id=None)
-    asker, texts = Asker(config, info, max_repetition=1.0), sources.distinct()
+    texts = sources.distinct()
+    wires = ["chat"] if config.serve else ["generate", "chat"] if config.wire == "auto" else [config.wire]
+    askers = {wire: Asker(config, EndpointInfo(wire, model_id=None), max_repetition=1.0) for wire in wires}
+    asker, forms = askers[wires[0]], {wire: _form(config, wire) for wire in wires}
     requests = len(texts) * config.samples
     languages = config.source_profile, config.profile
     asked = sum(prompt_tokens(asker.prompt(text), text, config.source_profile) for text in texts) * config.samples
     answered = sum(min(expected_tokens(text, *languages), config.max_new_tokens) for text in texts) * config.samples
     shown = [f"prompt {number}:\n{_shown(asker.prompt(text))}" for number, text in enumerate(texts[:SHOWN_PROMPTS], 1)]
+    if len(wires) > 1:  # which of them, the endpoint tells when it is asked
+        forms = {
+            "generate": f"of an endpoint whose /info is TGI's: {forms['generate']}",
+            "chat": f"else: {forms['chat']}",
+        }
+        shown[1:1] = [f"the same:\n{_shown(askers['chat'].prompt(text))}\n({forms['chat']})" for text in texts[:1]]
+    shown[:1] = [f"{first}\n({forms[wires[0]]})" for first in shown[:1]]
     empty = sum(1 for source in sources if source.text is None or not source.text.strip())
     counts = (
         f"{len(sources):,} texts, {len(texts):,} of them distinct, {empty:,} empty; {config.samples} answers to each: "
@@ -35,6 +45,14 @@ def describe(config: GenerateConfig, sources: Sources) -> str:
         "nothing was asked or written"
     )
     return "\n\n".join([*shown, counts])
+
+
+def _form(config: GenerateConfig, wire: str) -> str:
+    """In what form the model gets a prompt."""
+    if wire == "chat":
+        return "chat messages; the server puts them into the form of the model that it serves (--wire chat)"
+    form = config.template.form if config.template.form in FORMS else "of the prompt file"
+    return f"sent as it stands, in the form {form}, whatever model is served (--wire generate; --prompt has another)"
 
 
 def candidates(missing: Missing) -> list[Request]:

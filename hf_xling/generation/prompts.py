@@ -22,6 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from hf_xling.errors import InputError, one_line
 from hf_xling.generation.languages import LANGUAGES, Language, read_mappings
+from hf_xling.generation.marks import SPACED_CONTROL
 
 # How a system and a user text become one string for a wire that takes raw text; the chat wire leaves that to the server
 FORMS = {
@@ -98,9 +99,13 @@ class PromptTemplate:
         return [{"role": "system", "content": constant.system}, user] if constant.system else [user]
 
     def render(self, source: str, source_language: Language, language: Language) -> str:
-        """The prompt for `source` as one string in the model's own form."""
+        """The prompt for `source` as one string in the model's own form.
+
+        A mark of such a form within the source (`<|eot_id|>`, `[INST]`, a heading of this form) gets a space behind its
+        first character: people can still read it, and the model does not take it for the end of the turn.
+        """
         constant = self._constant(source_language, language)
-        return f"{constant.before}{source}{constant.after}"
+        return f"{constant.before}{self._marks.sub(lambda mark: f'{mark[0]} ', source)}{constant.after}"
 
     def source_of(
         self, prompt: str | list[dict[str, str]], source_language: Language, language: Language
@@ -112,7 +117,12 @@ class PromptTemplate:
         else:
             text, before, after = prompt[-1]["content"], f"{constant.instruction}\n\n", ""
         fits = text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after)
-        return text[len(before) : len(text) - len(after)] if fits else None
+        source = text[len(before) : len(text) - len(after)] if fits else None
+        return self.unspaced(source) if fits and isinstance(prompt, str) else source
+
+    def unspaced(self, source: str) -> str:
+        """The source that stands as `source` in a rendered prompt: without the spaces that `render` put into marks."""
+        return self._spaced_marks.sub(r"\1", source)
 
     def instruction_text(self, source_language: Language, language: Language) -> str:
         """The system text and the instruction as the model reads them, a line each, without the source."""
@@ -122,6 +132,17 @@ class PromptTemplate:
     @property
     def _form(self) -> str:
         return FORMS.get(self.form, self.form)
+
+    @cached_property
+    def _marks(self) -> re.Pattern[str]:
+        headings = {heading.rstrip(": ")[1:] for heading in re.findall(r"^##+ ?[^\n{]+", self._form, re.MULTILINE)}
+        return re.compile(
+            "|".join([SPACED_CONTROL, *(rf"#(?= *{re.escape(heading)}(?!\w))" for heading in sorted(headings))])
+        )
+
+    @cached_property
+    def _spaced_marks(self) -> re.Pattern[str]:
+        return re.compile(f"({self._marks.pattern}) ")
 
     @cached_property
     def _constants(self) -> dict[tuple[str, str], _Constant]:

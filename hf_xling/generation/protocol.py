@@ -75,16 +75,22 @@ def read_generated(body: Any) -> Completion:
 def read_chatted(body: Any, seed: int | None) -> Completion:
     """The answer of `/v1/chat/completions` to a request with `seed`. A `null` content is an empty text.
 
+    Reasoning that the server took off and that nothing follows is given back as a block that is not closed.
+
     Raises:
         ValueError: it is none.
     """
     answer = _mapping(body)
     choices = answer.get("choices")
     choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
-    content = _mapping(choice.get("message")).get("content")
+    message = _mapping(choice.get("message"))
+    content = message.get("content")
     if isinstance(content, list):  # in parts, of which those of other types than `text` are no part of the answer
         parts = [_mapping(part) for part in content]
         content = "".join(_text(part.get("text")) for part in parts if part.get("type") == "text")
+    if not content:
+        reasoning = (message.get(name) for name in ("reasoning_content", "reasoning"))
+        content = next((f"<think>{_text(said)}" for said in reasoning if text_or_none(said)), content)
     tokens = _mapping(answer.get("usage"), needed=False).get("completion_tokens")
     return Completion.of(_text("" if content is None else content), choice.get("finish_reason"), tokens, seed)
 

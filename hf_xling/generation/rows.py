@@ -90,7 +90,7 @@ def tally(asker: Asker, ledger: Ledger, texts: Sequence[str]) -> Tally:
 
 @dataclass(frozen=True)
 class Written:
-    """How many rows were accepted, and how many were rejected for which reason, with the first example of each.
+    """How many rows were accepted, rejected for which reason, with the first example of each, and rid of reasoning.
 
     An example is the reason in full, such as the endpoint's own words.
     """
@@ -98,6 +98,7 @@ class Written:
     accepted: int
     reasons: Counter[str]
     examples: dict[str, str]
+    without_reasoning: int
 
 
 def write_rows(
@@ -114,13 +115,14 @@ def write_rows(
     """
     for left in [*folder.glob(".accepted.*"), *folder.glob(".rejected.*")]:
         shutil.rmtree(left)  # by a process that was killed here
-    config, reasons, duplicates = asker.config, Counter[str](), Duplicates()
+    config, reasons, duplicates, without_reasoning = asker.config, Counter[str](), Duplicates(), 0
     examples: dict[str, str] = {}
     with runs.written_aside(folder / "accepted") as one, runs.written_aside(folder / "rejected") as other:
         accepted, rejected = _Parts(one, ROW_SCHEMA), _Parts(other, REJECTED_SCHEMA)
         for source, sample, request, completion, verdict in _judged(asker, filters, ledger, sources, similarity):
             failed = verdict.failed
-            if not failed and duplicates.seen(source.text, verdict.text):
+            without_reasoning += verdict.reasoning
+            if not failed and duplicates.seen(request.key, verdict.text):
                 failed = ("duplicate",)
             row = {
                 "id": source.id,
@@ -149,7 +151,7 @@ def write_rows(
                 accepted.add(row)
         accepted.close()
         rejected.close()
-    return Written(accepted.rows, reasons, examples)
+    return Written(accepted.rows, reasons, examples, without_reasoning)
 
 
 def _judged(
@@ -169,9 +171,11 @@ def _judged(
             else:
                 judged.append((source, sample, None, Completion(None), NO_SOURCE_TEXT))
         if similarity is not None:
-            pairs = [(source.text, verdict.text) for source, _, _, _, verdict in judged if verdict.text]
+            pairs = [(source.text, verdict.text) for source, _, _, _, verdict in judged if verdict.is_scored]
             values = iter(similarity(*map(list, zip(*pairs, strict=True))) if pairs else ())
-            judged = [(*row[:4], judge(row[0].text, row[3], next(values)) if row[4].text else row[4]) for row in judged]
+            judged = [
+                (*row[:4], judge(row[0].text, row[3], next(values)) if row[4].is_scored else row[4]) for row in judged
+            ]
         yield from judged
 
 

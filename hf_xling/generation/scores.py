@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 
 from rapidfuzz.distance import Indel
 
-# Tasks that keep the source's words, or all of them but one: only the same text is a copy there.
-WORD_TASKS = frozenset({"synonyms", "shuffle"})
+from hf_xling.generation.marks import CONTROL
+
+MOST_FORMS = 100  # words that are compared with each other
+MOST_COMPARED = 50_000  # the time grows with the product of both lengths
 
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -46,19 +49,49 @@ def fold(text: str) -> str:
     return " ".join(text.translate(_WORDS_ONLY).split())
 
 
-def copy(source: str, answer: str, task: str) -> float | None:
+def copy(source: str, answer: str, task: str, function_words: frozenset[str] = frozenset()) -> float | None:
     """How much of `answer` is the source again, 0 to 1; both texts are folded.
 
     The similarity of their characters: twice the length of the longest common subsequence to the length of both
-    (rapidfuzz's `Indel.normalized_similarity`). For `WORD_TASKS` 1.0 if the texts are equal, else 0.0: a shuffled
-    sentence has all words of its source, and a synonym is one word in many. None for a translation of what has no
-    letters: "1999" is "1999" in any language.
+    (rapidfuzz's `Indel.normalized_similarity`). For `synonyms` and `shuffle` 1.0 or 0.0, as a synonym is one word in
+    many, and a shuffled sentence has all words of its source: 1.0 for `synonyms` if all words but `function_words` are
+    the same in the same order, and for `shuffle` if no word has moved past another. None for a translation of what has
+    no letters: "1999" is "1999" in any language. Of long texts the first `MOST_COMPARED` characters are compared.
     """
-    if task in WORD_TASKS:
-        return float(source == answer)
+    if task == "synonyms":
+        one, other = ([word for word in text.split() if word not in function_words] for text in (source, answer))
+        return float(one == other if one else source == answer)
+    if task == "shuffle":
+        one, other = source.split()[:MOST_COMPARED], answer.split()[:MOST_COMPARED]
+        common = sum((Counter(one) & Counter(other)).values())
+        in_order = (len(one) + len(other) - Indel.distance(one, other)) // 2
+        return float(2 * common > len(one) and in_order == common)
     if task == "translate" and not _LETTER.search(source):
         return None
-    return Indel.normalized_similarity(source, answer)
+    return Indel.normalized_similarity(source[:MOST_COMPARED], answer[:MOST_COMPARED])
+
+
+def words_lost(source: str, answer: str, function_words: frozenset[str] = frozenset()) -> tuple[int, int]:
+    """How many words `source` and `answer`, both folded, do not share: those of content, and of `function_words`.
+
+    Two forms of a word (runs, running) are one.
+    """
+    one, other = Counter(source.split()), Counter(answer.split())
+    dropped, added = list((one - other).elements()), list((other - one).elements())
+    grammar = sum(word in function_words for word in [*dropped, *added])
+    dropped, added = ([word for word in words if word not in function_words] for words in (dropped, added))
+    changed = len(dropped) + len(added)
+    for word in dropped[:MOST_FORMS]:
+        form = next((form for form in added[:MOST_FORMS] if _is_form(word, form)), None)
+        if form is not None:
+            added.remove(form)
+            changed -= 2
+    return changed, grammar
+
+
+def _is_form(word: str, other: str) -> bool:
+    shorter = min(len(word), len(other))
+    return shorter >= 3 and word[: max(3, shorter * 2 // 3)] == other[: max(3, shorter * 2 // 3)]
 
 
 # A repeated part counts if it stands three times in a row and has this many characters, ...
@@ -168,8 +201,7 @@ _ECHO_GRAM = 4
 _MIN_PART = 5
 _SENTENCE_END = re.compile(r"[.!?।:;\n]+")
 _PROMPT_MARK = re.compile(
-    r"<\|[^|\s<>]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
-    r"|#{2,} ?(?:instruction|input|response|output|system|user|assistant|human|உள்ளீடு|பதில்|அறிவுறுத்தல்)"
+    rf"{CONTROL}|#{{2,}} ?(?:instruction|input|response|output|system|user|assistant|human|உள்ளீடு|பதில்|அறிவுறுத்தல்)"
     # The header of LLaMA 3's next turn, where the server leaves out special tokens.
     r"|(?<![\w ])assistant\n\n",
     re.IGNORECASE,

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from hf_xling import places
 from hf_xling.errors import InputError
 from hf_xling.generation.config import GenerateConfig
-from hf_xling.tables import Table, read_table, row_ids
+from hf_xling.tables import Table, is_hub_id, read_table, row_ids
 
 
 class Source(NamedTuple):
@@ -85,11 +86,31 @@ def read_sources(config: GenerateConfig) -> Sources:
 
 def chain_of(path: Path) -> list[str]:
     """The tasks that made the rows at `path`, if it is the `accepted/` of another run or a part of it."""
+    return (_manifest_above(path) or {"chain": []})["chain"]
+
+
+def source_record(source: str) -> dict[str, Any] | None:
+    """What the card of a source states of its licence, terms and languages, for the stages that hand on its text.
+
+    Of another run's rows it is what that run recorded. None of a local source without a card.
+    """
+    manifest = _manifest_above(Path(source))
+    if manifest is not None:
+        return manifest.get("source")
+    if not is_hub_id(source) and not (Path(source) / places.README).is_file():
+        return None
+    found = places.read_dataset_card(source)
+    languages = [*places.texts(found.front.get("language"))]
+    told = {"name": found.place["name"], "revision": found.place["revision"], "languages": languages, **found.stated}
+    return {name: value for name, value in told.items() if value} | ({"unread": True} if found.unread else {})
+
+
+def _manifest_above(path: Path) -> dict[str, Any] | None:
     accepted = path.parent if path.suffix == ".parquet" else path
     manifest = accepted.parent / "manifest.json"
     if accepted.name != "accepted" or not manifest.is_file():
-        return []
-    return json.loads(manifest.read_text(encoding="utf-8"))["chain"]
+        return None
+    return json.loads(manifest.read_text(encoding="utf-8"))
 
 
 def _ids(table: Table, column: str, samples: Sequence[int] | None) -> list[str]:

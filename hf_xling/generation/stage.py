@@ -35,7 +35,7 @@ from hf_xling.generation.ranks import Ranks
 from hf_xling.generation.rows import Tally, Written, tally, write_rows
 from hf_xling.generation.serve import ServedModel, serving_model
 from hf_xling.generation.similarity import Similarity
-from hf_xling.generation.sources import chain_of, read_sources
+from hf_xling.generation.sources import chain_of, read_sources, source_record
 from hf_xling.generation.window import Stopped
 from hf_xling.recipes import RecipeParser
 
@@ -224,9 +224,11 @@ def _manifest(
         "task": config.task,
         "chain": [*chain_of(Path(config.input)), config.task],
         "language": config.profile.code,
+        "language_name": config.profile.name,
         "source_language": config.source_profile.code,
         "input": config.input,
         **_dataset_config(config),
+        "source": source_record(config.input),
         "model_id": info.model_id,
         "model_sha": info.model_sha,
         "wire": info.wire,
@@ -243,6 +245,7 @@ def _manifest(
         "reasons": dict(written.reasons.most_common()),
         # The reason in full of the first row of each, where it says more: the endpoint's own words, say.
         "examples": {reason: example for reason, example in written.examples.items() if example != reason},
+        "reasoning": {"stripped": written.without_reasoning, "rejected": written.reasons["reasoning"]},
         "generated_tokens": counts.tokens,
         # Of the last run of the command alone: what it found in the ledger cost it nothing.
         "last_run": {
@@ -271,9 +274,11 @@ def main(argv: Sequence[str]) -> str:
         return ""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in manifest["reasons"].items())
     rejected = f"{manifest['rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
+    reasoning = manifest["reasoning"]["stripped"]
+    stripped = f"\nthe model's reasoning was stripped from {reasoning:,} answers" if reasoning else ""
     closing = (
         f"{manifest['rows']:,} rows ({manifest['distinct_texts']:,} distinct texts): "
-        f"{manifest['accepted']:,} accepted, {rejected}\n"
+        f"{manifest['accepted']:,} accepted, {rejected}{stripped}\n"
         f"accepted rows: {Path(config.output_dir) / 'accepted'}"
     )
     share = manifest["rejected"] / (manifest["accepted"] + manifest["rejected"])

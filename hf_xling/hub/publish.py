@@ -16,9 +16,8 @@ from huggingface_hub import (
     constants,
     get_token,
 )
-from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.errors import RepositoryNotFoundError as NotThere
-from huggingface_hub.utils import validate_repo_id
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 import hf_xling
@@ -26,11 +25,11 @@ from hf_xling.errors import one_line
 from hf_xling.hub.contents import README, Content, Kind, contents, is_result, is_same, is_stale
 from hf_xling.hub.refusals import Refusal, is_conflict, refusals
 from hf_xling.hub.results import MEASURED
+from hf_xling.hub.values import check_ref, check_repo_id
 
 ATTEMPTS = 6
 BUILT = "Built with hf_xling"  # which each of our cards says
 _VERSION = re.compile(r"v([1-9]\d*)")
-_TAG = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,11 @@ def publish(
             publish or nothing that may be.
         XlingError: the Hub cannot be reached, or fails.
     """
-    with refusals(repo_id, f"{folder} is ready: the same command pushes it", token):
+    check_repo_id(repo_id, kind)
+    check_ref(tag, "--tag")
+    check_ref(revision, "--hub_revision")
+    with refusals(repo_id, f"{folder} is ready", token, ": the same command pushes it"):
         api = _client(token)
-        if tag is not None and not _TAG.fullmatch(tag):
-            raise Refusal(f"--tag {tag}: letters, digits, points and dashes are needed, such as v1.0")
         name = _full_name(api, repo_id)
         files = contents(Path(folder), kind, name)
         if not _is_there(api, name, kind, private):
@@ -105,12 +105,23 @@ def publish(
         return Publication(_url(api, name, kind), sha, push.mark(sha, tag), is_new)
 
 
-def check_access(repo_id: str, *, kind: Kind, private: bool | None = None, token: str | None = None) -> str:
+def check_access(
+    repo_id: str,
+    *,
+    kind: Kind,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+    tag: str | None = None,
+) -> str:
     """The full name of a repository, once it seems that one may push to it: for before long work. Changes nothing.
+
+    What is pushed is new, so a tag that is there would have to move.
 
     Raises:
         InputError, XlingError: as for `publish`.
     """
+    check_repo_id(repo_id, kind)
     with refusals(repo_id, "nothing has been done yet", token):
         api = _client(token)
         account = api.whoami()
@@ -121,7 +132,11 @@ def check_access(repo_id: str, *, kind: Kind, private: bool | None = None, token
         of_token = ((account.get("auth") or {}).get("accessToken") or {}).get("role")
         if owner not in roles or "read" in (roles[owner], of_token):
             raise Refusal(f"the token (of {account['name']}) has no right to write there")
-        _is_there(api, name, kind, private)
+        refs = api.list_repo_refs(name, repo_type=kind) if _is_there(api, name, kind, private) else None
+        _refuse_moving(tag, {ref.name: ref.target_commit for ref in refs.tags} if refs else {}, None)
+        branches = {branch.name for branch in refs.branches} if refs else {constants.DEFAULT_REVISION}
+        if revision is not None and revision not in branches:
+            raise Refusal(f"has no branch {revision}, which --hub_revision gives; it has {', '.join(sorted(branches))}")
         return name
 
 
@@ -212,10 +227,6 @@ def _client(token: str | None) -> HfApi:
 
 
 def _full_name(api: HfApi, repo_id: str, account: dict[str, Any] | None = None) -> str:
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError as error:
-        raise Refusal("is no name of a repository; ORG/NAME is needed, of letters, digits and - _ .") from error
     return repo_id if "/" in repo_id else f"{(account or api.whoami())['name']}/{repo_id}"
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import InputError
 from hf_xling.hub.publish import check_access, publish
-from hf_xling.runs import write_json
+from hf_xling.hub.values import check_ref, check_repo_id
 
-STATE_FILE = "trainer_state.json"
 _TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 
 
@@ -26,7 +24,9 @@ class PushArguments:
     _argument_group_name = "publishing"
 
     def check(self, repo_id: str | None) -> None:
-        """An `InputError` where there is no name to push to."""
+        """An `InputError` where there is no name to push to, or one or a tag that the Hub does not take."""
+        check_repo_id(repo_id, "dataset")
+        check_ref(self.tag, "--tag")
         if self.push_to_hub and repo_id is None:
             raise InputError("--push_to_hub: --repo_id ORG/NAME is needed, its name on the Hub")
 
@@ -61,6 +61,9 @@ class TrainingPushArguments:
                 f"--hub_strategy {self.hub_strategy}: would push a pickle of all arguments, the token among them; "
                 "take `end`"
             )
+        check_repo_id(self.hub_model_id, "model")
+        check_ref(self.hub_tag, "--tag")
+        check_ref(getattr(self, "hub_revision", None), "--hub_revision")
         self.hub_private_repo = self.hub_private_repo or None  # which leaves it to the organisation
 
 
@@ -80,8 +83,8 @@ class ModelPush:
         self.wanted, args.push_to_hub = args.push_to_hub and args.should_save, False
         self.repo_id = args.hub_model_id or Path(args.output_dir).resolve().name
         if self.wanted and not is_finished:
-            options = {"private": args.hub_private_repo, "token": args.hub_token}
-            self.repo_id = args.hub_model_id = check_access(self.repo_id, kind="model", **options)
+            options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
+            self.repo_id = args.hub_model_id = check_access(self.repo_id, kind="model", tag=args.hub_tag, **options)
 
     def publish(self) -> list[str]:
         """Push the output folder if that is asked for; return the closing line on it."""
@@ -90,12 +93,3 @@ class ModelPush:
         args = self.args
         options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
         return [str(publish(args.output_dir, self.repo_id, kind="model", tag=args.hub_tag, **options))]
-
-
-def forget_local_paths(folder: str | Path) -> None:
-    """In the state of a Trainer in `folder`, call the best checkpoint by its name alone."""
-    path = Path(folder) / STATE_FILE
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if state.get("best_model_checkpoint"):
-        state["best_model_checkpoint"] = Path(state["best_model_checkpoint"]).name
-        write_json(path, state)

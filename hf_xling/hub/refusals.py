@@ -27,8 +27,10 @@ class Refusal(Exception):
 
 
 @contextmanager
-def refusals(repo_id: str, then: str, token: str | None) -> Iterator[None]:
+def refusals(repo_id: str, then: str, token: str | None, again: str = "") -> Iterator[None]:
     """Turn what the client of the Hub raises into one line on `repo_id` that ends on `then`, without the token.
+
+    `again` is what may be said of giving the same command again, where nothing in it has to change.
 
     Raises:
         InputError: name, token or rights do not do.
@@ -39,7 +41,13 @@ def refusals(repo_id: str, then: str, token: str | None) -> Iterator[None]:
     except (Refusal, OSError, RuntimeError, ValueError, _HTTPError) as error:
         sort, said = _explained(error)
         said = said.replace(token, "…") if token else said
-        raise sort(f"--repo_id {repo_id}: {one_line(said, 160)}; {then}") from error
+        raise sort(f"--repo_id {repo_id}: {one_line(said, 160)}; {then}{again if _may_pass(error) else ''}") from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same command may do it, another time or by another token; with another name or tag it is another."""
+    is_bad = isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code == 400
+    return not (is_bad or isinstance(error, Refusal | RevisionNotFoundError))
 
 
 def is_conflict(error: BaseException) -> bool:

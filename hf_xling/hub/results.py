@@ -64,23 +64,31 @@ class Evidence:
 
 
 def regression_evidence(results: Mapping[str, Any]) -> Evidence | None:
-    """The evidence in `all_results.json` of one training or of several; None where nothing was tested."""
-    metrics = [name for name in METRICS if f"test_{name}" in results]
+    """The evidence in `all_results.json` of one training or of several; None where nothing was measured.
+
+    Without a test set it is that of the validation set (`measured_split`).
+    """
+    split = measured_split(results)
+    metrics = [name for name in METRICS if f"{split}_{name}" in results]
     if not metrics:
         return None
     folds, seeds = results.get("folds"), results.get("seeds", [results.get("seed")])
     runs = len(seeds) * (folds or 1)
     seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    on = f"{results['n_test']:,} texts; {seeded}" if "n_test" in results else seeded
+    what = "texts"
+    if split == "validation":
+        chose = ", which chose the checkpoint, and so says too much good of it" if "chosen_by" in results else ""
+        what = f"texts of the validation set{chose}"
+    on = f"{results[f'n_{split}']:,} {what}; {seeded}" if f"n_{split}" in results else seeded
     if folds:
         on = f"cross-validation in {folds} folds; {on}"
     if runs == 1:
-        rows = [("this model", [_number(results.get(f"test_{name}")) for name in metrics])]
-        values, on = _finite(results, "test", metrics), f"{on}; one training, so that no spread is known"
+        rows = [("this model", [_number(results.get(f"{split}_{name}")) for name in metrics])]
+        values, on = _finite(results, split, metrics), f"{on}; one training, so that no spread is known"
     else:
-        spread = [(results.get(f"test_{name}"), results.get(f"test_{name}_std")) for name in metrics]
+        spread = [(results.get(f"{split}_{name}"), results.get(f"{split}_{name}_std")) for name in metrics]
         label = f"each of {runs} models alone: mean ± sample standard deviation{' over folds and seeds' * bool(folds)}"
-        rows, values = [(label, [_number(*each) for each in spread])], _finite(results, "test", metrics)
+        rows, values = [(label, [_number(*each) for each in spread])], _finite(results, split, metrics)
         for prefix, what in (("out_of_fold", "in cross-validation"), ("ensemble_test", "on the test set")):
             if f"{prefix}_{metrics[0]}" in results:
                 rows.append(
@@ -91,10 +99,15 @@ def regression_evidence(results: Mapping[str, Any]) -> Evidence | None:
                 )
                 values = _finite(results, prefix, metrics)
     for metric, (key, said) in BASELINES.items():
-        if metric in metrics and results.get(f"test_{key}") is not None:
-            value = _number(results[f"test_{key}"], results.get(f"test_{key}_std"))
+        if metric in metrics and results.get(f"{split}_{key}") is not None:
+            value = _number(results[f"{split}_{key}"], results.get(f"{split}_{key}_std"))
             rows.append((said, [value if name == metric else "" for name in metrics]))
     return Evidence(on, metrics, rows, values)
+
+
+def measured_split(results: Mapping[str, Any]) -> str:
+    """What a rating model or classifier was measured on: `test`, or `validation` where there was no test set."""
+    return "test" if any(f"test_{name}" in results for name in METRICS) else "validation"
 
 
 def contrastive_evidence(history: Iterable[Mapping[str, Any]], chance: Mapping[str, float]) -> Evidence | None:

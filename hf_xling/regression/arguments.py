@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hf_xling.errors import InputError
+from hf_xling.inherited import is_own_checkpoint
 from hf_xling.labels import label_values
 from hf_xling.recipes import given_fields
 from hf_xling.regression.config import COMMAND, RegressionConfig
@@ -38,7 +39,8 @@ class RegressionScriptArguments:
         default=None, metadata={"help": "LOW HIGH: the ratings that there are; others are bad rows"}
     )
     clean: bool = field(
-        default=False, metadata={"help": "take tags, entities and <NEWLINE> out of the texts first, and normalise them"}
+        default=False,
+        metadata={"help": "take tags and <NEWLINE> out of the texts first, read entities, and normalise them"},
     )
     on_bad_row: Literal["error", "drop"] = field(
         default="error", metadata={"help": "a row without text or number, out of range, or contradicting another"}
@@ -112,7 +114,8 @@ def run_identity(script: RegressionScriptArguments, args: RegressionConfig, *mor
     Which seeds stand beside each other in a folder makes no difference to any of them.
     """
     fields = by_content(given_fields(script, args, *more), _SOURCES)
-    return {name: value for name, value in fields.items() if name != "seeds"}
+    left_out = {"seeds", "resume_from_checkpoint"} if is_own_checkpoint(args) else {"seeds"}
+    return {name: value for name, value in fields.items() if name not in left_out}
 
 
 def parts_of(script: RegressionScriptArguments, args: RegressionConfig) -> list[Part]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hf_xling.corpora.lineage import Lineage
 from hf_xling.corpora.model_cards import write_model_card
 from hf_xling.hub.cards import training_settings
-from hf_xling.hub.results import regression_evidence
+from hf_xling.hub.results import measured_split, regression_evidence
 from hf_xling.regression.tasks import ClassTask
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_regressor_card(trainer: RegressionTrainer, results: Mapping[str, Any])
             "tags": ["regression" if classes is None else "classification"],
         },
         regression_evidence(results),
-        "train" if "fold" in results else "test",
+        "train" if "fold" in results else measured_split(results),
         settings=training_settings(args, SETTINGS, **more),
         rows=len(labels),
         classes=classes,
@@ -81,7 +81,7 @@ def write_ensemble_card(
         repo_id,
         {"pipeline_tag": "text-classification", "tags": ["regression"]},
         regression_evidence(results),
-        "train" if folds_alone else "test",
+        "train" if folds_alone else measured_split(results),
         members=members,
         settings=settings,
         calibration={name: round(value, 4) for name, value in spread.items()},

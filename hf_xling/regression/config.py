@@ -9,8 +9,17 @@ from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
 from hf_xling.hub.push import TrainingPushArguments
+from hf_xling.inherited import Reasons, checked
 
 COMMAND = "trainers/regression.py"
+_REFUSED: Reasons = {
+    "dataloader_drop_last": "texts of the test set would be left out too; a smaller last batch is no problem",
+    "eval_do_concat_batches": "the metrics need all predictions in one array; leave it on",
+    "include_for_metrics": ("metrics do not see the inputs of a batch; `loss` alone works", ["loss"]),
+    "prediction_loss_only": "the metrics, and the results of the test set, need the predictions",
+}
+_REFUSED_FOR_RATINGS: Reasons = {"label_smoothing_factor": "goes with --task classification; ratings are no classes"}
+_WITHOUT_GROUPS = ("galore", "apollo", "lomo", "adalomo")
 
 
 @dataclass
@@ -68,7 +77,7 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
         default=None, metadata={"help": "whether more of that metric is better; default: not of errors"}
     )
     remove_unused_columns: bool = field(default=False, metadata={"help": "must stay off: the columns are texts"})
-    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "hide NaN losses from the log"})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "must stay off: NaN ends the training"})
     logging_steps: float = field(default=10, metadata={"help": "steps between two log lines"})
     report_to: None | str | list[str] = field(
         default="none", metadata={"help": "trackers, such as trackio or tensorboard"}
@@ -84,14 +93,15 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
     _argument_group_name = "regression"
 
     def __post_init__(self) -> None:
-        if self.metric_for_best_model is None:
+        self.chooses_best_metric = self.metric_for_best_model is None
+        if self.chooses_best_metric:
             self.metric_for_best_model = "mse" if self.task == "regression" else "macro_f1"
         if self.greater_is_better is None:
-            metric = self.metric_for_best_model.removeprefix("eval_")
-            self.greater_is_better = metric not in ("loss", "mse", "rmse", "mae")
+            self.greater_is_better = not self.metric_for_best_model.endswith(("loss", "mse", "mae"))
         if "no" in (str(self.eval_strategy), str(self.save_strategy)):
             self.load_best_model_at_end = False  # there is no best one to end with
-        super().__post_init__()
+        with checked(self, _REFUSED if self.task == "classification" else {**_REFUSED, **_REFUSED_FOR_RATINGS}):
+            super().__post_init__()
         if self.device.type == "cpu":
             self.dataloader_pin_memory = False  # torch warns of it at every start
         if self.max_length is not None and self.max_length < 3:
@@ -104,5 +114,7 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
             raise InputError(f"--freeze_body_steps {self.freeze_body_steps}: 0 or more is needed")
         if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
             raise InputError(f"--early_stopping_patience {self.early_stopping_patience}: at least 1 is needed")
-        if self.remove_unused_columns:
-            raise InputError("--remove_unused_columns: the collator needs the text column; leave it off")
+        if self.optim.startswith(_WITHOUT_GROUPS):
+            raise InputError(
+                f"--optim {self.optim.value}: takes no learning rates by part of the model, which the head needs"
+            )

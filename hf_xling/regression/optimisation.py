@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from transformers.training_args import OptimizerNames
 
 from hf_xling.errors import InputError
 from hf_xling.regression.head import output_layer
@@ -56,15 +55,15 @@ def parameter_groups(
     ]
 
 
-def head_scale(task: Task, optimiser: OptimizerNames | str) -> float:
+def head_scale(task: Task, optimiser: type) -> float:
     """How much larger than the others the learning rate of the output layer must be.
 
     Its weights are the labels' deviation times those of a standardised one, and must move by as much more. Adam and its
-    kin move a weight by the learning rate, however small its gradient is; in SGD's step the gradient, which is smaller
-    by the deviation, counts as well.
+    kin move a weight by the learning rate, however small its gradient is; in the step of SGD (also without a schedule)
+    the gradient, which is smaller by the deviation, counts as well.
     """
     deviation = getattr(task, "deviation", 1.0)
-    return deviation**2 if optimiser == OptimizerNames.SGD else deviation
+    return deviation**2 if optimiser.__name__.startswith("SGD") else deviation
 
 
 def freeze_body(scheduler: Any, optimizer: Optimizer, steps: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import pyarrow
@@ -24,10 +24,12 @@ from tqdm import tqdm
 from hf_xling.corpora.cleaning import clean_text
 from hf_xling.errors import InputError
 from hf_xling.recipes import RecipeParser
-from hf_xling.regression.ensemble import RatingEnsemble, Ratings, member_names
-from hf_xling.regression.rater import Rater
 from hf_xling.runs import written_aside
 from hf_xling.tables import Table, stream_table
+
+if TYPE_CHECKING:  # models come with torch, which `--help` does without
+    from hf_xling.regression.ensemble import RatingEnsemble, Ratings
+    from hf_xling.regression.rater import Rater
 
 ROWS_PER_BLOCK = 2048
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -98,6 +100,9 @@ def predict(config: PredictConfig) -> tuple[int, int]:
 
 def load(config: PredictConfig) -> RatingEnsemble | Rater:
     """The model: a classifier is a `Rater`, all else an ensemble."""
+    from hf_xling.regression.ensemble import RatingEnsemble, member_names
+    from hf_xling.regression.rater import Rater
+
     members = [Rater.load(name, config.model_revision) for name in member_names(config.model, config.model_revision)]
     if members[0].class_names is None:
         return RatingEnsemble(members)
@@ -130,15 +135,16 @@ def finished(ratings: numpy.ndarray, config: PredictConfig) -> numpy.ndarray:
 
 
 def _names(model: RatingEnsemble | Rater) -> tuple[str, ...]:
-    if isinstance(model, Rater):
+    members = getattr(model, "members", None)
+    if members is None:  # a classifier
         return "prediction", "score"
-    return ("prediction", "spread") if len(model.members) > 1 else ("prediction",)
+    return ("prediction", "spread") if len(members) > 1 else ("prediction",)
 
 
 def _predicted(model: RatingEnsemble | Rater, texts: Sequence[str], config: PredictConfig) -> dict[str, Sequence[Any]]:
     if not texts:
         return {}
-    if isinstance(model, Rater):
+    if not hasattr(model, "members"):
         logits = model.logits(texts).astype(numpy.float64)
         shares = numpy.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
@@ -245,9 +251,10 @@ def _check_columns(block: Table, names: Sequence[str], every: dict[str, Any]) ->
 
 def main(argv: Sequence[str]) -> str:
     """Parse, predict, and return the closing lines."""
+    (config,) = RecipeParser([PredictConfig], prog="hf-xling predict", description=__doc__).parse(argv)
+
     from hf_xling.pretrained import quiet_transformers
 
-    (config,) = RecipeParser([PredictConfig], prog="hf-xling predict", description=__doc__).parse(argv)
     quiet_transformers()
     rows, empty = predict(config)
     without = f", {empty:,} of them without text and so without prediction" if empty else ""

@@ -24,6 +24,7 @@ from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.errors import InputError
 from hf_xling.hub.cards import training_settings
 from hf_xling.hub.push import ModelPush
+from hf_xling.inherited import newest_checkpoint
 from hf_xling.pretrained import check_checkpoint
 from hf_xling.regression.arguments import (
     Part,
@@ -41,7 +42,7 @@ from hf_xling.regression.predictions import PREDICTIONS_FILE, write_predictions
 from hf_xling.regression.summary import RESULTS_FILE, TEST_SET_FILE, in_words, summarise
 from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
-from hf_xling.runs import claim, finish, is_finished, last_checkpoint, write_json
+from hf_xling.runs import claim, finish, is_finished, write_json
 
 
 def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: LoraArguments) -> str | None:
@@ -55,6 +56,8 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
     check_checkpoint(script.model_name_or_path, script.model_revision)
     identity, parts, parent = run_identity(script, args, lora), parts_of(script, args), Path(args.output_dir)
     many = parts[0].folder != parent
+    if many and args.resume_from_checkpoint:
+        raise InputError("--resume_from_checkpoint: goes with one training; each of several goes on by itself")
     if many and args.push_to_hub and args.task == "classification":
         raise InputError("--push_to_hub: goes with one training of classes; there is no ensemble of them")
     lineage = descend(args.task, script.model_name_or_path, script.model_revision, splits.corpora)
@@ -135,17 +138,19 @@ def _train(
         note(trainer.loading)
         if cut.long_documents and not cut.is_noteworthy:  # the trainer itself warns of more
             note(cut.in_words(trainer.cutter.max_length))
-    trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
+    trainer.train(args.resume_from_checkpoint or newest_checkpoint(args))
     trainer.save_model()
     trainer.save_state()
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
+    if "validation" in datasets:
+        results |= _scores("validation", _predicted(trainer, datasets["validation"]))
+        results |= {"chosen_by": args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}
     if "test" in datasets:
-        scores = _test(trainer, datasets["test"], PREDICTIONS_FILE)
-        results |= {f"test_{name}": value for name, value in scores.items()}
+        results |= _scores("test", _predicted(trainer, datasets["test"], PREDICTIONS_FILE))
     if fold is not None and test_set is not None:
-        _test(trainer, test_set, TEST_SET_FILE)
+        _predicted(trainer, test_set, TEST_SET_FILE)
     trainer.test_results = {**results, **({"fold": True} if fold is not None else {})}
     trainer.create_model_card()
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
@@ -153,7 +158,11 @@ def _train(
         write_json(Path(args.output_dir) / RESULTS_FILE, results)
 
 
-def _test(trainer: RegressionTrainer, dataset: Dataset, file: str) -> dict[str, Any]:
+def _scores(split: str, scores: dict[str, Any]) -> dict[str, Any]:
+    return {f"{split}_{name}": value for name, value in scores.items()}
+
+
+def _predicted(trainer: RegressionTrainer, dataset: Dataset, file: str | None = None) -> dict[str, Any]:
     """The metrics of `dataset`, and those of saying the same of every text; its predictions are written to `file`."""
     logits, labels, _ = trainer.predict(dataset)
     predictions: Sequence[Any] = trainer.task.predictions(logits).tolist()
@@ -166,6 +175,6 @@ def _test(trainer: RegressionTrainer, dataset: Dataset, file: str) -> dict[str, 
         predictions = [names[number] for number in predictions]
     else:
         scores["constant_mse"] = float(((numpy.asarray(labels) - known.mean()) ** 2).mean())
-    if trainer.is_world_process_zero():
+    if file is not None and trainer.is_world_process_zero():
         write_predictions(Path(trainer.args.output_dir) / file, dataset, predictions)
     return scores

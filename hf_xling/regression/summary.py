@@ -23,7 +23,8 @@ OUT_OF_FOLD_FILE = "out_of_fold.csv"
 
 
 def summarise(results: Mapping[Part, Mapping[str, Any]], splits: Splits, parent: Path) -> dict[str, Any]:
-    """The means of all test metrics over the trainings, with their sample standard deviations (`…_std`).
+    """The means of all metrics of the test and the validation set over the trainings, with their sample standard
+    deviations (`…_std`).
 
     Of ratings also, with the predictions written beside it:
     - `ensemble_test_*`: metrics of the mean of all models' predictions of the test set (`predictions.csv`);
@@ -35,7 +36,10 @@ def summarise(results: Mapping[Part, Mapping[str, Any]], splits: Splits, parent:
     folds = sorted({part.fold for part in parts if part.fold is not None})
     summary: dict[str, Any] = {"seeds": list(dict.fromkeys(part.seed for part in parts))}
     summary |= {"folds": len(folds)} if folds else {}
-    names = dict.fromkeys(name for row in results.values() for name in row if name.startswith("test_"))
+    first = next(iter(results.values()))
+    summary |= {name: first[name] for name in ("chosen_by", "n_validation") if name in first}
+    measured = ("test_", "validation_")
+    names = dict.fromkeys(name for row in results.values() for name in row if name.startswith(measured))
     for name in names:
         values = [row[name] for row in results.values() if row.get(name) is not None]
         if values:
@@ -79,14 +83,20 @@ def _read(path: Path) -> list[float]:
 
 
 def in_words(results: Mapping[str, Any]) -> str:
-    """`test MSE 0.3127 (always the mean rating: 0.3921), MAE 0.4410 on 121 texts`."""
-    on = f" on {results['n_test']:,} texts" if "n_test" in results else ""
-    if "test_mse" in results:
+    """`test MSE 0.3127 (always the mean rating: 0.3921), MAE 0.4410 on 121 texts`; else of the validation set."""
+    split = next(
+        (split for split in ("test", "validation") if {f"{split}_mse", f"{split}_accuracy"} & results.keys()), ""
+    )
+    on = f" on {results[f'n_{split}']:,} texts" if f"n_{split}" in results else ""
+    if f"{split}_mse" in results:
         together = next((name for name in ("ensemble_test", "out_of_fold") if f"{name}_mse" in results), None)
         more = f"; of the mean of their predictions {results[f'{together}_mse']:.4f}" if together else ""
-        constant = f" (always the mean rating: {results['test_constant_mse']:.4f})"
-        return f"test MSE {results['test_mse']:.4f}{constant}, MAE {results['test_mae']:.4f}{on}{more}"
-    if "test_accuracy" in results:
-        majority = f" (always the commonest class: {results['test_majority_accuracy']:.4f})"
-        return f"test accuracy {results['test_accuracy']:.4f}{majority}, macro-F1 {results['test_macro_f1']:.4f}{on}"
-    return f"trained on {results['n_train']:,} texts; no test set" if "n_train" in results else "no test set"
+        constant = f" (always the mean rating: {results[f'{split}_constant_mse']:.4f})"
+        said = f"{split} MSE {results[f'{split}_mse']:.4f}{constant}, MAE {results[f'{split}_mae']:.4f}{on}{more}"
+    elif f"{split}_accuracy" in results:
+        majority = f" (always the commonest class: {results[f'{split}_majority_accuracy']:.4f})"
+        f1 = f"macro-F1 {results[f'{split}_macro_f1']:.4f}"
+        said = f"{split} accuracy {results[f'{split}_accuracy']:.4f}{majority}, {f1}{on}"
+    else:
+        return f"trained on {results['n_train']:,} texts; no test set" if "n_train" in results else "no test set"
+    return said if split == "test" else f"{said}; no test set"

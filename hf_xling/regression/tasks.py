@@ -65,9 +65,11 @@ class ClassTask:
 
     Attributes:
         names: of the classes, in the order of their numbers.
+        label_smoothing: the part of a label that goes to all classes alike.
     """
 
     names: tuple[str, ...]
+    label_smoothing: float = 0.0
 
     label_dtype = torch.int64
     metrics = "classes"
@@ -81,7 +83,7 @@ class ClassTask:
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(n, classes) logits, (n,) integer labels → (n,) losses in float32."""
-        return F.cross_entropy(logits.float(), labels, reduction="none")
+        return F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing)
 
     def predictions(self, logits: ndarray) -> ndarray:
         """(n, classes) logits → (n,) the numbers of the likeliest classes."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,14 @@ import numpy
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import EarlyStoppingCallback, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import TrainOutput
+from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_xling.adapters import adapted
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
-from hf_xling.errors import InputError, XlingError
-from hf_xling.hub.push import forget_local_paths
+from hf_xling.errors import InputError
+from hf_xling.inherited import Reasons
 from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer
 from hf_xling.regression.card import write_regressor_card
 from hf_xling.regression.collator import RegressionCollator
@@ -36,15 +36,21 @@ from hf_xling.regression.head import (
     max_length,
 )
 from hf_xling.regression.long_text import Cutter
+from hf_xling.regression.metrics import CLASS_METRICS, METRICS
 from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
-from hf_xling.regression.tasks import make_task
+from hf_xling.regression.tasks import ClassTask, make_task
 from hf_xling.runs import write_json
-from hf_xling.stopping import end_where_stopped
+from hf_xling.training import SharedTrainer, check_given, settle_best_metric
 
 logger = logging.getLogger(__name__)
 
+# Arguments of `Trainer` that have no meaning here, and why.
+REFUSED_ARGUMENTS: Reasons = {
+    "compute_loss_func": "the loss is that of the task, over the parts of all documents; override `compute_loss`",
+}
 
-class RegressionTrainer(Trainer):
+
+class RegressionTrainer(SharedTrainer):
     """Fine-tunes a plain `AutoModelForSequenceClassification`: one label by mean squared error, or classes.
 
     Every checkpoint answers `pipeline("text-classification", dir, function_to_apply="none")` in the ratings' own units:
@@ -57,20 +63,24 @@ class RegressionTrainer(Trainer):
         args: the configuration.
         train_dataset: with the columns `text` and `label`: a float, or of classes an integer from 0.
         eval_dataset: likewise; chooses the best checkpoint. Without it there is none to choose, and the last one stays.
+            Or several by name (`eval_NAME_mse`), of which the first chooses.
         processing_class: the tokenizer; by default the one beside the model.
         peft_config: trains an adapter of this kind, and the head, in place of all weights.
         label_names: of the classes, in the order of their numbers; by default the numbers themselves.
         model_revision: of a model on the Hub.
         lineage: what the model descends from, for its card; by default its base, and what `train_dataset` tells.
-        kwargs: passed to `Trainer` (`callbacks`, `optimizers`).
+        compute_metrics: gives metrics beside the trainer's own, of (n, labels) predictions and (n,) labels.
+        kwargs: passed to `Trainer` (`callbacks`, `optimizer_cls_and_kwargs`, `optimizers` of all that is trained). A
+            class of optimiser gets the parameters in groups, with learning rates by part of the model.
 
     Attributes:
         loading: a line that says what of the checkpoint was loaded, newly made and dropped.
         test_results: `test_…` metrics for the card, as in `all_results.json`; empty until somebody sets them.
 
     Raises:
-        InputError: a model that cannot be loaded, has other labels or no bias in its output layer, or is not the
-            tokenizer's; a dataset without its columns or rows; a name to push to that a licence bars.
+        InputError: an argument or field of `args` that is refused (`inherited.REFUSED`); a model that cannot be loaded,
+            has other labels or no bias in its output layer, or is not the tokenizer's; a dataset without its columns or
+            rows; a name to push to that a licence bars.
     """
 
     # compute_loss divides by the number of documents of the whole step, so Trainer must not divide again.
@@ -78,25 +88,42 @@ class RegressionTrainer(Trainer):
 
     def __init__(
         self,
-        model: str | PreTrainedModel,
-        args: RegressionConfig,
+        model: str | PreTrainedModel | None = None,
+        args: RegressionConfig | None = None,
         train_dataset: Dataset | None = None,
-        eval_dataset: Dataset | None = None,
+        eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
         peft_config: Any = None,
         label_names: list[str] | None = None,
         model_revision: str | None = None,
         lineage: Lineage | None = None,
+        compute_metrics: Callable[[EvalPrediction], Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ):
+        check_given(
+            model, RegressionConfig, args, train_dataset, eval_dataset, DocumentTable, kwargs, REFUSED_ARGUMENTS
+        )
+        optimizer, _ = kwargs.get("optimizers") or (None, None)
+        if optimizer is not None and (args.layer_lr_decay != 1 or args.freeze_body_steps):
+            raise InputError("optimizers: not with --layer_lr_decay or --freeze_body_steps, which make their own")
+        made, _ = kwargs.get("optimizer_cls_and_kwargs") or (torch.optim.Optimizer, {})
+        if not (isinstance(made, type) and issubclass(made, torch.optim.Optimizer)):
+            raise InputError("optimizer_cls_and_kwargs: a class of torch.optim.Optimizer is needed, not a factory")
         name = model if isinstance(model, str) else model.name_or_path
+        if args.early_stopping_patience is not None and (eval_dataset is None or not args.load_best_model_at_end):
+            raise InputError("--early_stopping_patience: needs a validation set, evaluated and saved at the same steps")
+        if eval_dataset is None and args.eval_strategy == "steps":  # the default is `epoch`
+            raise InputError("--eval_strategy steps: needs a validation set (--validation_file)")
         if eval_dataset is None and args.eval_strategy != "no":
             args.eval_strategy, args.load_best_model_at_end = "no", False
-        if args.early_stopping_patience is not None and not args.load_best_model_at_end:
-            raise InputError("--early_stopping_patience: needs a validation set, evaluated and saved at the same steps")
+        self._more_metrics = compute_metrics
+        measured = ("loss", *(METRICS if args.task == "regression" else CLASS_METRICS))
+        settle_best_metric(args, eval_dataset, measured if compute_metrics is None else ())
         tokenizer = processing_class or load_tokenizer(name, model_revision)
         labels = train_dataset["label"] if train_dataset and "label" in train_dataset.column_names else []
         self.task, self.loading = make_task(args.task, labels, label_names, model), ""
+        if isinstance(self.task, ClassTask):
+            self.task = replace(self.task, label_smoothing=args.label_smoothing_factor)
         new: set[str] = set()
         if isinstance(model, str):
             model, self.loading, new = load_model(name, self.task, args.seed, model_revision)
@@ -117,26 +144,18 @@ class RegressionTrainer(Trainer):
             model=model,
             args=args,
             data_collator=RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype),
-            train_dataset=self._documents(train_dataset, "train_dataset"),
-            eval_dataset=self._documents(eval_dataset, "eval_dataset"),
+            train_dataset=self._tables(train_dataset, "train_dataset"),
+            eval_dataset=self._tables(eval_dataset, "eval_dataset"),
             processing_class=tokenizer,
             compute_metrics=self._metrics,
             **kwargs,
         )
         # Makes Trainer count the documents of a step even where the model's forward takes no loss arguments.
         self.model_accepts_loss_kwargs = True
-        self._last_loss, self._last_step = torch.zeros(()), 0
-        if args.early_stopping_patience is not None:
-            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
         if self.train_dataset is not None and self.train_dataset.cut.is_noteworthy and self.is_world_process_zero():
             logger.warning(
                 "%s; --long_text windows reads all of them", self.train_dataset.cut.in_words(self.cutter.max_length)
             )
-
-    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
-        """Trainer's; a training that had stopped early when it was interrupted does not go on."""
-        ended = end_where_stopped(self, resume_from_checkpoint, self.args.early_stopping_patience)
-        return ended or super().train(resume_from_checkpoint, *args, **kwargs)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
@@ -160,9 +179,7 @@ class RegressionTrainer(Trainer):
             last = number + 1 == len(chunks)  # whose backward pass lets the processes exchange gradients
             with nullcontext() if last else self.accelerator.no_sync(model):
                 total += super().training_step(model, {**inputs, "chunks": [chunk]}, num_items_in_batch)
-        self._last_loss, self._last_step = total, self.state.global_step + 1
-        if total.device.type == "cpu":
-            self._check_loss()  # elsewhere this would wait for the device at each step
+        self._note_loss(total)
         return total * self.task.logged_scale
 
     def compute_loss(
@@ -193,30 +210,30 @@ class RegressionTrainer(Trainer):
         loss = self.task.losses(logits, inputs["labels"]).mean() * self.task.logged_scale
         return loss, logits, inputs["labels"]
 
-    def get_eval_dataloader(self, eval_dataset: Dataset | DocumentTable | None = None) -> Any:
-        """Trainer's, for a dataset of texts as well."""
-        return super().get_eval_dataloader(self._documents(eval_dataset, "eval_dataset"))
-
     def get_test_dataloader(self, test_dataset: Dataset | DocumentTable) -> Any:
         """Trainer's, for a dataset of texts as well."""
-        return super().get_test_dataloader(self._documents(test_dataset, "test_dataset"))
+        return super().get_test_dataloader(self._tables(test_dataset, "test_dataset"))
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's, with learning rates by part of the model (`optimisation.parameter_groups`)."""
-        if self.optimizer is None and self.optimizer_cls_and_kwargs is None:
-            optimizer, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            if "params" not in options:
-                groups = parameter_groups(
-                    self.model,
-                    set(self.get_decay_parameter_names(self.model)),
-                    learning_rate=self.args.learning_rate,
-                    weight_decay=self.args.weight_decay,
-                    layer_lr_decay=self.args.layer_lr_decay,
-                    head_scale=head_scale(self.task, self.args.optim),
-                )
-                options = {**options, "params": groups}
-            self.optimizer_cls_and_kwargs = optimizer, options
-        return super().create_optimizer(model)
+        if self.optimizer is not None:
+            return super().create_optimizer(model)
+        given = self.optimizer_cls_and_kwargs
+        optimizer, options = given or self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        groups = parameter_groups(
+            self.model,
+            set(self.get_decay_parameter_names(self.model)),
+            learning_rate=options.get("lr", self.args.learning_rate),
+            weight_decay=options.get("weight_decay", self.args.weight_decay),
+            layer_lr_decay=self.args.layer_lr_decay,
+            head_scale=head_scale(self.task, optimizer),
+        )
+        # Trainer takes the groups out of the options again; what was given is there for another training.
+        self.optimizer_cls_and_kwargs = optimizer, {**options, "params": groups}
+        try:
+            return super().create_optimizer(model)
+        finally:
+            self.optimizer_cls_and_kwargs = given
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
         """Trainer's, with the body frozen for `freeze_body_steps`."""
@@ -226,34 +243,30 @@ class RegressionTrainer(Trainer):
             freeze_body(scheduler, optimizer or self.optimizer, self.args.freeze_body_steps)
         return scheduler
 
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Trainer's, once the loss is known to be a number."""
-        if "loss" in logs:
-            self._check_loss()
-        super().log(logs, *args, **kwargs)
-
-    def save_state(self) -> None:
-        """Trainer's, without paths of this machine."""
-        super().save_state()
-        if self.is_world_process_zero():
-            forget_local_paths(self.args.output_dir)
-
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write `README.md`: what the model predicts, how to use it, what it descends from, and `test_results`."""
-        if self.is_world_process_zero():
-            write_regressor_card(self, self.test_results)
+        """Write `README.md`: what the model predicts, how to use it, what it descends from, and what was measured.
 
-    def _documents(self, dataset: Dataset | DocumentTable | None, name: str) -> DocumentTable | None:
-        return DocumentTable(dataset, self.cutter, name) if isinstance(dataset, Dataset) else dataset
+        That is `test_results`; where nobody has set them, the validation set's metrics of the checkpoint that was kept.
+        """
+        if self.is_world_process_zero():
+            write_regressor_card(self, self.test_results or self._validation_results())
+
+    def _validation_results(self) -> dict[str, Any]:
+        measured = [entry for entry in self.state.log_history if "eval_loss" in entry]
+        best = self.args.load_best_model_at_end
+        kept = [entry for entry in measured if entry["step"] == self.state.best_global_step] if best else measured
+        if not kept:
+            return {}
+        found = {f"validation_{name[5:]}": value for name, value in kept[-1].items() if name.startswith("eval_")}
+        known = {"n_validation": len(self.eval_dataset), "seed": self.args.seed}
+        return {**found, **known, **({"chosen_by": self.args.metric_for_best_model} if best else {})}
+
+    def _table(self, dataset: Dataset, name: str) -> DocumentTable:
+        return DocumentTable(dataset, self.cutter, name)
 
     def _metrics(self, prediction: EvalPrediction) -> dict[str, Any]:
-        return self.task.compute_metrics(numpy.asarray(prediction.predictions), numpy.asarray(prediction.label_ids))
-
-    def _check_loss(self) -> None:
-        if not torch.isfinite(self._last_loss):
-            raise XlingError(
-                f"the loss is {self._last_loss.item()} at step {self._last_step}; a lower --learning_rate may help"
-            )
+        found = self.task.compute_metrics(numpy.asarray(prediction.predictions), numpy.asarray(prediction.label_ids))
+        return {**found, **(self._more_metrics(prediction) if self._more_metrics is not None else {})}
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Trainer's own, less its pickle of the arguments: checkpoints hold safetensors and JSON only."""

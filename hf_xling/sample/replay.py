@@ -56,7 +56,8 @@ def sources_in(prompt: Prompt) -> Iterator[tuple[str, str]]:
     for length, endings in _beginnings(chat).items():
         for task, after in endings.get(text[:length], ()):
             if text.endswith(after) and len(text) >= length + len(after):
-                yield task, text[length : len(text) - len(after)]
+                source = text[length : len(text) - len(after)]
+                yield task, source if chat else TASKS[task].unspaced(source)
 
 
 @cache

@@ -6,7 +6,7 @@ names it as the user counts it: by data row, from 1, without the header, and by 
 
 from hf_xling.tables.files import HUB_ID, SUFFIXES, kind_of, table_files
 from hf_xling.tables.parquet import PARQUET_READING
-from hf_xling.tables.sources import ROWS, dataset_id, read_table, stream_table
+from hf_xling.tables.sources import ROWS, is_hub_id, read_table, stream_table
 from hf_xling.tables.splits import SPLITS, known_splits, named_splits, split_names
 from hf_xling.tables.table import Table, check_once, row_ids, texts_of
 
@@ -18,7 +18,7 @@ __all__ = [
     "SUFFIXES",
     "Table",
     "check_once",
-    "dataset_id",
+    "is_hub_id",
     "kind_of",
     "known_splits",
     "named_splits",

@@ -38,7 +38,7 @@ def kind_of(path: str | Path) -> str | None:
     return kind if kind in SUFFIXES else None
 
 
-def dataset_id(source: str | Path) -> bool:
+def is_hub_id(source: str | Path) -> bool:
     """Whether `source` is the id of a dataset on the Hub: nothing local, and no file by its name."""
     return HUB_ID.match(str(source)) is not None and not Path(source).exists() and kind_of(source) is None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hf_xling.errors import InputError
-from hf_xling.tables.files import PACKED, SUFFIXES, check_name, dataset_id, files_by_split, kind_of
+from hf_xling.tables.files import PACKED, SUFFIXES, check_name, files_by_split, is_hub_id, kind_of
 from hf_xling.tables.parquet import parquet_table
 from hf_xling.tables.splits import dataset_table, loads_as_dataset, own_name
 from hf_xling.tables.table import Table
@@ -63,7 +63,7 @@ def stream_table(
         _check_part(name, config, split if None in parts else "train")
         files = parts[None] if None in parts else parts[own_name(split, list(parts), name)]
         return _files(files, name, rows)
-    if dataset_id(source):
+    if is_hub_id(source):
         return dataset_table(name, config, split, rows)
     if not path.exists():
         raise InputError(f"{source}: no such file or folder")

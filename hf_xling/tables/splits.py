@@ -11,7 +11,7 @@ from typing import Any
 
 from hf_xling.console import note_once
 from hf_xling.errors import InputError, one_line
-from hf_xling.tables.files import dataset_id, files_by_split, has_tables
+from hf_xling.tables.files import files_by_split, has_tables, is_hub_id
 from hf_xling.tables.table import Table
 
 SPLITS = ("train", "validation", "test")
@@ -35,7 +35,7 @@ def split_names(source: str, config: str | None = None) -> list[str] | None:
     if Path(source).is_dir() and not loads_as_dataset(Path(source)):
         parts = files_by_split(Path(source))
         return None if None in parts else [split for split in SPLITS if split in parts]
-    if not Path(source).is_dir() and not dataset_id(source):
+    if not Path(source).is_dir() and not is_hub_id(source):
         return None
     from datasets import get_dataset_split_names
 

@@ -21,7 +21,7 @@ STEPS, ROWS = 2, 48
 def texts(words, seed) -> list[str]:
     """Texts of 1 to 12 of the words: ranks get unlike numbers of tokens."""
     generator = random.Random(seed)
-    return [" ".join(generator.choices(words, k=generator.randint(1, 12))) for _ in range(ROWS)]
+    return [" ".join(generator.choices(words, k=generator.randint(3, 12))) for _ in range(ROWS)]
 
 
 def columns(words, *names) -> dict[str, list]:

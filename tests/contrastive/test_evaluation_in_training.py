@@ -51,6 +51,11 @@ def make(folder, tmp_path, corpus=None, held_out=None, sts=None, **fields):
     return SimCSETrainer(str(folder), configure(tmp_path, **fields), corpus, held_out, sts_dataset=sts)
 
 
+def groups_of(trainer):
+    """Of the held-out rows: those that share a text are of one group."""
+    return torch.tensor([trainer.eval_dataset[row]["group"] for row in range(len(trainer.eval_dataset))])
+
+
 class Spoil(TrainerCallback):
     """Raises the learning rate, after the second step, to where it does harm."""
 
@@ -67,9 +72,14 @@ BY_STEPS = {"eval_strategy": "steps", "save_strategy": "steps", "load_best_model
 @pytest.mark.parametrize("packing", [True, False])
 def test_pairs_are_measured_at_a_fixed_batch(bert_folder, pairs, tmp_path, packing):
     fields = {"pooling": "mean", "per_device_eval_batch_size": 8, "packing": packing}
-    measured = make(bert_folder, tmp_path, held_out=pairs, **fields).evaluate()
-    batches = zip(*(encoded(bert_folder, pairs[name]).split(8) for name in ("anchor", "positive")), strict=True)
-    wanted = [(info_nce(x, y), alignment(x, y), uniformity(x), relative_distance(x, y)) for x, y in batches]
+    trainer = make(bert_folder, tmp_path, held_out=pairs, **fields)
+    measured = trainer.evaluate()
+    columns = [encoded(bert_folder, pairs[name]).split(8) for name in ("anchor", "positive")]
+    batches = zip(*columns, groups_of(trainer).split(8), strict=True)
+    wanted = [
+        (info_nce(x, y, groups=groups), alignment(x, y), uniformity(x), relative_distance(x, y))
+        for x, y, groups in batches
+    ]
     assert len(wanted) == 3
     for name, value in zip(
         ("loss", "alignment", "uniformity", "relative_distance"), torch.tensor(wanted).mean(0), strict=True
@@ -90,14 +100,14 @@ def test_sentences_are_measured_without_alignment(bert_folder, corpus, tmp_path)
 def test_a_last_batch_of_one_row_has_a_loss_and_no_uniformity(bert_folder, pairs, tmp_path, rows):
     """A row alone has nothing to be told from: its loss is 0."""
     fields = {"per_device_eval_batch_size": 8, "dataloader_drop_last": False, "pooling": "mean"}
-    measured = make(bert_folder, tmp_path, held_out=pairs.select(range(rows)), **fields).evaluate()
     texts = pairs.select(range(rows))
-    x, y = (encoded(bert_folder, texts[name]) for name in ("anchor", "positive"))
-    batches = [(x[start : start + 8], y[start : start + 8]) for start in range(0, rows, 8)]
-    assert measured["eval_loss"] == pytest.approx(
-        sum(len(x) * info_nce(x, y).item() for x, y in batches) / rows, abs=1e-5
-    )
-    values = [uniformity(x).item() for x, _ in batches if len(x) > 1]
+    trainer = make(bert_folder, tmp_path, held_out=texts, **fields)
+    measured = trainer.evaluate()
+    columns = (*(encoded(bert_folder, texts[name]) for name in ("anchor", "positive")), groups_of(trainer))
+    batches = list(zip(*(column.split(8) for column in columns), strict=True))
+    losses = [len(x) * info_nce(x, y, groups=groups).item() for x, y, groups in batches]
+    assert measured["eval_loss"] == pytest.approx(sum(losses) / rows, abs=1e-5)
+    values = [uniformity(x).item() for x, *_ in batches if len(x) > 1]
     assert measured["eval_uniformity"] == pytest.approx(sum(values) / len(values), abs=1e-5)
 
 

@@ -4,7 +4,8 @@ from datasets import Dataset
 from transformers import AutoTokenizer
 
 from hf_xling.contrastive import tokens
-from hf_xling.contrastive.tokens import TokenTable, negative_columns
+from hf_xling.contrastive.columns import negative_columns
+from hf_xling.contrastive.tokens import TokenTable
 from hf_xling.errors import InputError
 
 
@@ -48,17 +49,48 @@ def test_positives_then_negatives_by_number(tokenizer):
     ids=["strings", "integers", "large integers"],
 )
 def test_groups_are_numbered(tokenizer, groups, wanted):
-    rows = table(tokenizer, {"anchor": ["the dog"] * 4, "group": groups})
+    rows = table(tokenizer, {"anchor": ["the dog", "a cat", "a bird", "a boy"], "group": groups})
     assert [rows[row]["group"] for row in range(4)] == wanted
 
 
 def test_a_row_without_a_group_is_nobodys_relative(tokenizer):
-    rows = table(tokenizer, {"anchor": ["the dog"] * 5, "group": [None, None, 0, 1, 0]})
+    texts = ["the dog", "a cat", "a bird", "a boy", "a girl"]
+    rows = table(tokenizer, {"anchor": texts, "group": [None, None, 0, 1, 0]})
     first, second, *others = (rows[row]["group"] for row in range(5))
     assert first != second and not {first, second} & set(others)
     assert others[0] == others[2] != others[1]
-    without = table(tokenizer, {"anchor": ["the dog"] * 5})
+    without = table(tokenizer, {"anchor": texts})
     assert len({without[row]["group"] for row in range(5)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted", "repeated"),
+    [
+        ({"anchor": ["the dog", "a cat", "the dog", "a boy"]}, [0, 1, 0, 2], 2),
+        ({"anchor": ["the dog", "a cat", "the dog"], "positive": ["a girl", "a bird", "a boy"]}, [0, 1, 0], 2),
+        ({"anchor": ["the dog", "a cat", "a man"], "positive": ["a boy", "a bird", "a boy"]}, [0, 1, 0], 2),
+        # The anchor of one is the positive of another; a row whose two texts are one is no repetition.
+        ({"anchor": ["the dog", "a cat", "a man"], "positive": ["a boy", "the dog", "a man"]}, [0, 0, 1], 2),
+        # Joined through the second row.
+        ({"anchor": ["the dog", "the dog", "a man"], "positive": ["a boy", "a bird", "a bird"]}, [0, 0, 0], 3),
+        # With a given group, and through it.
+        ({"anchor": ["the dog", "a cat", "the dog", "a boy"], "group": ["x", "x", None, "y"]}, [0, 0, 0, 1], 2),
+        ({"anchor": ["the dog", "a cat", "the dog", "a boy"], "group": [1, 2, 2, 3]}, [0, 0, 0, 1], 2),
+        # Hard negatives always count.
+        ({"anchor": ["the dog", "a cat"], "positive": ["a boy", "a bird"], "negative": ["a man"] * 2}, [0, 1], 0),
+        # What is cut off tells two texts no longer apart.
+        ({"anchor": ["the dog " * 9 + "eats", "the dog " * 9 + "runs", "a dog"]}, [0, 0, 1], 2),
+    ],
+)
+def test_rows_that_share_a_text_are_one_group(tokenizer, columns, wanted, repeated):
+    rows = table(tokenizer, columns)
+    assert [rows[row]["group"] for row in range(len(rows))] == wanted and rows.repeated == repeated
+
+
+@pytest.mark.parametrize("other", ["sent1", "Sentence2", "hypothesis", "pos", "tgt"])
+def test_a_second_text_under_another_name_is_refused(tokenizer, other):
+    with pytest.raises(InputError, match=f"corpus: has `anchor` and `{other}`; call it `positive`"):
+        table(tokenizer, {"anchor": ["the dog"], other: ["a cat"]})
 
 
 def test_long_texts_are_cut_with_their_last_token_in_place(tokenizer):

@@ -22,10 +22,15 @@ def stage_1(tmp_path_factory):
 
 @pytest.fixture
 def corpus(stage_1, tmp_path):
-    """`corpus(script, run, …)` builds with the runs of these names and returns the folder."""
+    """`corpus(script, run, …)` builds with the runs of these names and returns the folder.
 
-    def make(script, *runs, output=None, source=stage_1 / "nli.jsonl", **fields):
-        output = output or tmp_path / script
+    The source is said to be SNLI, in English, where no other is given.
+    """
+
+    def make(script, *runs, output=None, source=None, **fields):
+        if source is None and script != "tamil_murasu":
+            fields = {"source_name": "SNLI", "source_language": "en", **fields}
+        source, output = source or stage_1 / "nli.jsonl", output or tmp_path / script
         spec = import_module(f"hf_xling.dataset_scripts.{script}").SPEC
         folders = [str(run if isinstance(run, Path) else stage_1 / run) for run in runs]
         build(spec, BuildConfig(source=str(source), output_dir=str(output), generated=folders, **fields))
@@ -61,5 +66,5 @@ def tamil(tmp_path_factory):
     ):
         marked = [(text.replace(" ", line_break, 1) + ampersand, ratings[text]) for text in part]
         write_csv(folder / f"{split}.csv", [(f"{split}-{place}", *row) for place, row in enumerate(marked)], names)
-    argv = ("--train_file", folder / "train.csv", "--test_file", folder / "test.csv")
+    argv = ("--train_file", folder / "train.csv", "--test_file", folder / "test.csv", "--language", "ta")
     return *build_rated(folder / "tamil_movie_reviews", *argv), argv, texts, ratings

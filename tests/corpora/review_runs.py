@@ -10,6 +10,7 @@ import pyarrow.parquet
 from hf_xling.generation.rows import ROW_SCHEMA
 
 WRITERS = ("org/one", "org/two")
+NO = None  # no rating
 
 
 def row(number: int, **given) -> dict:
@@ -57,3 +58,15 @@ def fill(folder: Path, path: Path, rate, delimiter: str = ",", encoding: str = "
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def rated(adequacy, fluency=""):
+    """Writes the ratings of these lists, by item."""
+
+    def rate(item):
+        values = (column[item - 1] if isinstance(column, list) else column for column in (adequacy, fluency))
+        return {
+            name: "" if value is NO else str(value) for name, value in zip(("adequacy", "fluency"), values, strict=True)
+        }
+
+    return rate

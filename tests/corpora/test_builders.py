@@ -163,8 +163,9 @@ def test_a_finished_corpus_is_the_same_wherever_its_facts_lie_and_in_whatever_or
     before = file_hash(output)
     shutil.copytree(stage_1, tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")
-    corpus("snli_tamil_paraphrased", *(Path(run) for run in reversed(runs)), source="./nli.jsonl")
+    said = {"source": "./nli.jsonl", "source_name": "SNLI", "source_language": "en"}
+    corpus("snli_tamil_paraphrased", *(Path(run) for run in reversed(runs)), **said)
     assert file_hash(output) == before
     Path("nli.jsonl").write_text('{"premise": "A dog runs.", "hypothesis": "An animal moves."}\n')
     with pytest.raises(InputError, match=r"holds another run .source was"):
-        corpus("snli_tamil_paraphrased", *runs, source="./nli.jsonl")
+        corpus("snli_tamil_paraphrased", *runs, **said)

@@ -33,16 +33,20 @@ def test_the_front_matter_keeps_the_rules_of_the_hub_and_of_datasets(script, cor
     data = DatasetCard.load(folder / "README.md", ignore_metadata_errors=False).data
     front = data.to_dict()
     assert set(front) <= FIELDS and DatasetCardData(**front).to_dict() == front
-    for name in FIELDS - {"license", "license_name", "license_link", "pretty_name", "configs", "hf_xling"}:
+    unsaid = (
+        {"language", "multilinguality", "language_creators", "source_datasets"} if script == "tamil_murasu" else set()
+    )
+    assert not unsaid & set(front)
+    for name in FIELDS - {"license", "license_name", "license_link", "pretty_name", "configs", "hf_xling"} - unsaid:
         assert front[name] and all(isinstance(each, str) for each in front[name])
     resources = {path.stem: json.loads(path.read_text("utf-8")) for path in RESOURCES.glob("*.json")}
     assert set(front["annotations_creators"]) <= set(resources["creators"]["annotations"])
-    assert set(front["language_creators"]) <= set(resources["creators"]["language"])
-    assert set(front["multilinguality"]) <= set(resources["multilingualities"])
+    assert set(front.get("language_creators", ())) <= set(resources["creators"]["language"])
+    assert set(front.get("multilinguality", ())) <= set(resources["multilingualities"])
     assert set(front["size_categories"]) <= set(resources["size_categories"])
-    assert set(front["language"]) <= set(resources["languages"])
+    assert set(front.get("language", ())) <= set(resources["languages"])
     assert set(front["task_categories"]) <= set(known_task_ids)
-    assert all(re.fullmatch(r"original|extended\|\w+|[\w.-]+/[\w.-]+", each) for each in front["source_datasets"])
+    assert all(re.fullmatch(r"extended\|\w+|[\w.-]+/[\w.-]+", each) for each in front.get("source_datasets", ()))
     configs = MetadataConfigs.from_dataset_card_data(data)
     assert list(configs) == (["sentences", "pairs"] if chains else ["sentences"])
     assert configs.get_default_config_name() == "sentences"
@@ -56,9 +60,9 @@ def test_the_front_matter_keeps_the_rules_of_the_hub_and_of_datasets(script, cor
     assert front["annotations_creators"] == (made or ["no-annotation"]) and ("synthetic" in front["tags"]) == bool(
         chains
     )
-    people, source = ("found", "original") if script == "tamil_murasu" else ("crowdsourced", "extended|snli")
-    assert front["language_creators"] == [people, *made] and front["source_datasets"] == [source]
-    assert front["multilinguality"] == ["translation" if "translate" in str(chains) else "monolingual"]
+    if not unsaid:
+        assert front["language_creators"] == ["crowdsourced", *made] and front["source_datasets"] == ["extended|snli"]
+        assert front["multilinguality"] == ["translation" if "translate" in str(chains) else "monolingual"]
     assert front["size_categories"] == ["n<1K"]
 
 
@@ -88,13 +92,13 @@ def test_the_front_matter_is_yaml_of_the_hub(corpus):
     ]
     front, body = card(corpus("snli_sentences", source_name="The News"))
     assert "license" not in front and "synthetic" not in front["tags"] and front["language"] == ["en"]
-    assert "Nothing in this dataset was generated." in body and "Not stated" in body
+    assert "Building it generated no text." in body and "No licence is known for the whole" in body
 
 
 def test_the_card_tells_sources_counts_and_models(corpus, stage_1):
     _, body = card(corpus("snli_paraphrased", "paraphrase", repo_id="me/mine"))
     assert f"`nli.jsonl` (SHA-256 `{file_hash(stage_1 / 'nli.jsonl')}`)" in body
-    assert "| train |           3 |         1 |          0 |          0 |     4 |        0 |" in body  # of the source
+    assert "| train |           3 |       1 |          0 |          0 |     4 |        0 |" in body  # of the source
     # `A dog runs.` stands in two rows of the source, and so does its paraphrase.
     assert "| train |      4 |         4 |          1 |      0 |    7 |" in body  # sentences
     assert "| train |         4 |          1 |      0 |    3 |" in body  # pairs
@@ -121,9 +125,9 @@ def test_hostile_names_are_inert_in_the_card(corpus, stage_1, tmp_path):
     manifest |= {"model_id": HOSTILE, "model_sha": HOSTILE, "prompt_id": HOSTILE, "reasons": {HOSTILE: 3}}
     manifest["prompt"] |= {"system": HOSTILE, "instruction": "``` " + HOSTILE}
     (run / "manifest.json").write_text(json.dumps(manifest))
-    folder = corpus("snli_paraphrased", run, source_name=HOSTILE, license=HOSTILE)
+    folder = corpus("snli_paraphrased", run, source_name=HOSTILE)
     front, body = card(folder)
-    assert front["license"] == HOSTILE and set(front) == FIELDS - {"license_name", "license_link"}
+    assert HOSTILE not in str(front.get("license_name"))
     assert HOSTILE in front["pretty_name"]
     outside_code = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", body, flags=re.S)
     assert "<script" not in outside_code and "](http" not in outside_code and "http:" not in outside_code

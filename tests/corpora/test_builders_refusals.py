@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from corpus_folders import copy_of
+from corpus_folders import card, copy_of
 
 from hf_xling.corpora.generated import read_generation
 from hf_xling.corpora.sources import read_sentences
@@ -66,6 +66,25 @@ def test_a_folder_that_holds_no_finished_run_is_named(tmp_path, manifest):
         (tmp_path / "manifest.json").write_text(manifest)
     with pytest.raises(InputError, match=f"--generated {tmp_path}: holds no finished run"):
         read_generation(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("source_language", "Nepali"), ("language", "xx"), ("language", "a/b.yaml")]
+)
+def test_a_language_that_is_none_is_named(corpus, option, value):
+    with pytest.raises(InputError, match=f"--{option}.*{value}"):
+        corpus("snli_tamil", "translate", **{option: value})
+
+
+def test_a_language_that_a_file_describes_goes_by_its_code_and_name(corpus, stage_1, tmp_path):
+    (tmp_path / "mine.yaml").write_text("code: ne\nname: Nepali of Kāthmāndū\n")
+    run = copy_of(stage_1 / "translate", tmp_path / "run", lambda row: {"language": "ne"}, language="ne",
+                  language_name="Nepali of Kāthmāndū")  # fmt: skip
+    profile = str(tmp_path / "mine.yaml")
+    folder = corpus("snli_tamil", run, language=profile, source_language=profile)
+    front, body = card(folder)
+    assert front["language"] == ["ne"] and front["pretty_name"].endswith(" in Nepali of Kāthmāndū")
+    assert '"org/snli-nepali-of-kathmandu"' in body and "yaml" not in (folder / "README.md").read_text("utf-8")
 
 
 def test_sources_that_cannot_be_used_are_named(tmp_path):

@@ -15,11 +15,13 @@ REVIEW = "மிக நல்ல படம். கதை, இசை, நடி�
 
 
 def normal(text):
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    text = "".join(letter for letter in text if letter not in "\u200c\u200d\ufeff")
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(text.split())
 
 
 def grams(text):
+    text = "".join(str(unicodedata.digit(letter)) if letter.isdecimal() else letter for letter in text)
     return {text[i : i + 5] for i in range(len(text)) if i + 5 <= len(text)} or {text}
 
 
@@ -43,7 +45,10 @@ def rows_found(found):
 
 # Sentences that share most of their words, so that similarities lie on both sides of every threshold.
 WORDS = st.sampled_from(
-    ["படம்", "நல்ல", "மிக", "கதை", "film", "Film", "a", "e\u0301", "é", "straße", "STRASSE", "  ", "\n"]
+    [
+        *("படம்", "நல்ல", "மிக", "கதை", "film", "Film", "a", "e\u0301", "é", "straße", "STRASSE", "  ", "\n"),
+        *("ந\u200dல்ல", "\ufeff", "ｆｉｌｍ", "10", "௧௦"),
+    ]
 )
 TAILS = st.lists(WORDS, max_size=6).map(" ".join)
 TEXTS = st.one_of(TAILS, TAILS.map(lambda tail: f"{REVIEW} {tail}"), TAILS.map(lambda tail: f"{tail} {REVIEW}"))
@@ -82,6 +87,18 @@ def test_exact_duplicates_differ_in_spelling_case_and_white_space_only():
     test = ["cafe\u0301 noir", "straße", "மெ\u0bbeழி", "another"]
     overlap = find_duplicates({"train": train, "test": test}).overlaps["train", "test"]
     assert (overlap.exact, overlap.near) == ([0, 1, 2], [])
+
+
+@pytest.mark.parametrize("twin", ["க்\u200cஷ", "க்\u200dஷ", "க்\u2060ஷ\ufe0f", "\ufeffக்\u00adஷ\u200f"])
+def test_a_twin_by_code_points_that_nobody_sees_leaks(twin):
+    found = find_duplicates({"train": ["மற்ற படம்", f"{twin} படம்"], "test": ["க்ஷ படம்"]})
+    assert found.leaked["train"] == [1] and rows_found(found)["train", "test"] == ([1], [])
+
+
+def test_digits_of_another_script_make_a_near_duplicate():
+    train = [f"{REVIEW} 2026", "௧௨௩௪௫", "७८९"]
+    found = find_duplicates({"train": train, "test": [f"{REVIEW} ௨௦௨௬", "12345", "987"]}, 1.0)
+    assert rows_found(found)["train", "test"] == ([], [0, 1]) and found.leaked["train"] == [0, 1]
 
 
 def test_the_training_rows_leak_and_the_test_rows_stay():

@@ -61,7 +61,7 @@ def test_what_is_not_known_is_an_open_question_and_never_a_licence():
     assert chain.license is None and len(chain.open_questions) == 3 and NAMELESS in chain.components
     chain = licensing("SNLI", ["org/writer"], Published("dataset"))
     assert (chain.license, chain.license_name) == ("other", "cc-by-sa-4.0-and-unstated")
-    assert chain.license_link == "https://creativecommons.org/licenses/by-sa/4.0/"
+    assert chain.license_link is None  # one link would be that of one of the two
     assert chain.open_questions == ("org/writer: the licence for what it writes is not known here.",)
 
 
@@ -176,7 +176,7 @@ def test_a_model_has_questions_of_its_own_and_no_breach_while_it_has_no_name():
     assert any("whether this model is one" in question for question in chain.open_questions)
     assert any("must be shared alike" in question for question in chain.open_questions)
     assert "its name begins with “Llama 3”" in chain.obligations[LLAMA_3]
-    assert chain.license_link == "https://www.llama.com/llama3/license/"
+    assert chain.license_link is None
     named = flagship(Published("model", "org/Llama-3-tamil")).license_link
     assert named == "https://huggingface.co/org/Llama-3-tamil#licences"
 

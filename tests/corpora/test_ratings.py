@@ -160,7 +160,7 @@ def test_a_model_is_trained_on_clean(files, tmp_path, bert_folder):
 
 def test_text_of_strangers_does_no_harm_in_the_card(files, tmp_path):
     hostile = [(HOSTILE, 1), (HOSTILE, 1)]
-    folder, _ = build(tmp_path / "d", *files(train=[*hostile, ("other", 1)], test=hostile), "--license", HOSTILE)
+    folder, _ = build(tmp_path / "d", *files(train=[*hostile, ("other", 1)], test=hostile))
     body = card(folder)[1]
     outside_code = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", body, flags=re.S)
     assert "<script" not in outside_code and "](http" not in outside_code and "http:" not in outside_code

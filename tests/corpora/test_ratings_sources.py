@@ -42,7 +42,7 @@ def test_imdb_has_its_classes_as_ratings_and_no_unsupervised_split(imdb, tmp_pat
     assert [row["label"] for row in load(folder, "clean")] == [0.0, 1.0]
     assert load(folder, "clean", "test")[0]["text"].endswith("\nA film.")
     body = card(folder)[1]
-    assert "**For local use only:** IMDB states no licence" in body and "unsupervised" in body and "`imdb`" in body
+    assert "**For local use only:** IMDB states no licence" in body and "`imdb`" in body
     _, mapped = build(tmp_path / "m", "--source", imdb, "--label_map", "neg=1", "pos=10", script="imdb_ratings")
     assert mapped == counts and [row["label"] for row in load(tmp_path / "m", "raw")] == [1.0, 10.0]
 

@@ -26,7 +26,7 @@ def check(folder: Path) -> None:
     """From the rows of the source to the published ones nothing is lost untold."""
     counts = counts_of(folder)
     for row in counts.pop("source"):
-        used = row["source rows"] - row["null text"] - row["empty text"] - row["unlabelled"]
+        used = row["source rows"] - row["no text"] - row["empty text"] - row["unlabelled"]
         assert row["texts"] in (used, 2 * used)
         assert row["texts"] - row["repeated"] - row["in a later split"] == row["sentences"]
     for config, rows in counts.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from review_runs import fill, read_key, read_sheet, row, write_run
+from review_runs import NO, fill, rated, read_key, read_sheet, row, write_run
 
 from hf_xling.cli import run
 from hf_xling.corpora.review import make_sheet, review_facts, tally_sheets
@@ -16,7 +16,6 @@ from hf_xling.errors import InputError
 from hf_xling.hub.cards import render_card
 
 # Four raters, twelve units: Krippendorff (2011), "Computing Krippendorff's alpha-reliability", section C.
-NO = None
 PUBLISHED = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, NO, NO, NO],
     [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NO, 3],
@@ -30,18 +29,6 @@ def folder(tmp_path):
     folder = write_run(tmp_path / "run", [row(n) for n in range(12)])
     make_sheet(folder, 12)
     return folder
-
-
-def rated(adequacy, fluency=""):
-    """Writes the ratings of these lists, by item."""
-
-    def rate(item):
-        values = (column[item - 1] if isinstance(column, list) else column for column in (adequacy, fluency))
-        return {
-            name: "" if value is NO else str(value) for name, value in zip(("adequacy", "fluency"), values, strict=True)
-        }
-
-    return rate
 
 
 def sheets(folder, tmp_path, ratings, names="abcdefgh"):
@@ -142,7 +129,7 @@ HEADER = "item,adequacy,fluency\n"
         ("item,adequacy\n1,4\n", r"has no column `fluency`, or two; the columns of a sheet are item, source"),
         ("item,adequacy,fluency,fluency\n1,4,4,4\n", "has no column `fluency`, or two"),
         ("", "has no column `item`"),
-        (HEADER.encode() + b"1,\xe0\xae,4\n", r"a\.csv, line 2: is not UTF-8; save the sheet as `CSV UTF-8`"),
+        (HEADER.encode() + b"1,\xe0\xae,4\n", r"row 1 \(line 2\), column `adequacy`: 'à®'; a whole number"),
         (
             "item,text,adequacy,fluency\n1,another text,4,4\n",
             r"column `text`: is not the text of item 1; is this the sheet",
@@ -202,11 +189,28 @@ def test_the_card_has_the_figures_and_no_names(folder, tmp_path):
     assert (facts["raters"], facts["texts"], facts["outdated"]) == (4, 12, False)
     assert "asha" not in json.dumps(facts)
     card = render_card("_review", {}, {"reviews": [facts]})
-    assert "4 people rated a random sample of 12 accepted\nrows" in card and "0.82" in card and "made anew" not in card
+    assert "of a random sample of 12 accepted rows, 4 people\nrated 12 each on scales" in card and "0.82" in card
+    assert "have changed since" not in card
     write_run(tmp_path / "new", [row(n) for n in range(11)])
     (folder / "accepted/part-00000.parquet").write_bytes((tmp_path / "new/accepted/part-00000.parquet").read_bytes())
     assert review_facts(folder)["outdated"]
-    assert "made anew since" in render_card("_review", {}, {"reviews": [review_facts(folder)]})
+    assert "have changed since" in render_card("_review", {}, {"reviews": [review_facts(folder)]})
+
+
+@pytest.mark.parametrize(
+    ("rated_by", "said"),
+    [
+        ((12,), "one person\nrated 12 on"),
+        ((3,), "one person\nrated 3 on"),
+        ((12, 3), "2 people\nrated 12 and 3 on"),
+        ((12, 3, 7), "3 people\nrated 3 to 12 each on"),
+    ],
+)
+def test_the_card_says_how_many_rows_each_has_rated(folder, tmp_path, rated_by, said):
+    ratings = [([4] * count + [NO] * (12 - count), "") for count in rated_by]
+    tally_sheets(folder, sheets(folder, tmp_path, ratings))
+    card = render_card("_review", {}, {"reviews": [review_facts(folder)]})
+    assert f"of a random sample of 12 accepted rows, {said}" in card
 
 
 def test_a_review_after_the_build_gets_into_the_card(corpus, stage_1, tmp_path):
@@ -222,7 +226,7 @@ def test_a_review_after_the_build_gets_into_the_card(corpus, stage_1, tmp_path):
         tally_sheets(runs / name, [fill(runs / name, tmp_path / "asha.csv", rated(5, 4))])
     after = (corpus(*build) / "README.md").read_text("utf-8")
     start, end = after.index("## Human review"), after.index("<!-- end of human review -->")
-    assert after[start:end].count("one person rated a random sample of 2 accepted") == 2
+    assert after[start:end].count("of a random sample of 2 accepted rows, one person\nrated 2 on scales") == 2
     assert after[:start] + after[end:] == before
     assert [part.stat().st_mtime_ns for part in parts] == moments, "it was built again"
     assert (corpus(*build) / "README.md").read_text("utf-8") == after

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from hf_xling.errors import EndpointError, InputError, XlingError
-from hf_xling.experiments.grid import ExperimentsConfig, paper_experiments
+from hf_xling.experiments.grid import ExperimentsConfig, main, paper_experiments
 from hf_xling.experiments.plan import make_plan
-from hf_xling.experiments.runner import Step, _run_steps, main, run_experiments
+from hf_xling.experiments.runner import Step, _run_steps, run_experiments
 from hf_xling.recipes import RecipeParser
 from hf_xling.sample.demo import world_texts
 from hf_xling.sample.encoder import make_encoder
@@ -105,9 +105,25 @@ def test_all_arms_of_a_language_start_from_the_same_revision(world: Path, tmp_pa
     assert plan.encoders["snli_sentences"]["model_revision"] is None
 
 
+def test_a_language_that_a_file_describes_goes_by_its_code(world: Path, tmp_path: Path) -> None:
+    """Else its path would name experiments and their folders, outside of the output folder."""
+    for name in "xy":
+        (tmp_path / name).mkdir()
+    (tmp_path / "x" / "mine.yaml").write_text("code: ne\nname: Nepali\nscript: [0900-097F]\n")
+    plan = make_plan(parse(recipe(world, tmp_path / "y" / "run", language=f"{tmp_path}/y/../x/mine.yaml")))
+    assert [e.name for e in plan.experiments if e.side == "target"] == [
+        name.replace("ta-", "ne-") for name in NAMES[3:]
+    ]
+    for fields in (*plan.encoders.values(), *plan.regressors.values()):
+        assert (tmp_path / "y" / "run") in Path(fields["output_dir"]).parents and ".." not in str(fields["output_dir"])
+    assert plan.corpora["tamil_murasu"][1].source_language == "ne"
+    assert plan.generations["translate"][0].profile.name == "Nepali"
+
+
 @pytest.mark.parametrize(
     "change, parts",
     [
+        ({"license": "CC BY"}, ("--license 'CC BY'", "no licence identifier")),
         ({"simcse.learnin_rate": "1"}, ("in `simcse`", "learnin_rate", "learning_rate")),
         ({"regression.num_train_epochs": "many"}, ("regression", "num_train_epochs", "many")),
         ({"target_task.label_column": "stars"}, ("reviews_ta_train.csv", "no column `stars`")),

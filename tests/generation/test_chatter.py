@@ -5,17 +5,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_xling.generation.filters import FilterConfig, Judge
-from hf_xling.generation.languages import LANGUAGES
+from hf_xling.generation.languages import LANGUAGES, Language
 from hf_xling.generation.records import Completion
 
 SOURCE = "A dog runs in the park."
 ANSWERS = {
+    "es": "Un perro corre por el parque.",
+    "fr": "Un chien court dans le parc.",
     "en": "Through the park goes a hound.",
     "ta": "ஒரு நாய் பூங்காவில் ஓடுகிறது.",
     "hi": "एक कुत्ता पार्क में दौड़ता है।",
     "sw": "Mbwa anakimbia kwenye bustani.",
 }
+SPANISH, FRENCH = Language("es", "Spanish"), Language("fr", "French")
 PREAMBLES = {
+    "es": [
+        "La traducción al español es: {}",
+        "Traducción: {}",
+        "**Traducción:** {}",
+        "En español: {}",
+        "Spanish: {}",
+        "¡Claro! Aquí está la traducción:\n\n{}",
+        "Aquí tienes la traducción al español: {}",
+        "Claro, aquí está la frase traducida: {}",
+        "The Spanish version of the English sentence would be: {}",
+        'The Spanish translation of the sentence is "{}".',
+        "{}\n\nNota: es una traducción literal.",
+        "{}\n\n¿Hay algo más en lo que pueda ayudarte?",
+        "{} ¿Necesitas algo más?",
+        "{} Espero que esto te ayude.",
+        "{} (He cambiado la palabra perro.)",
+        "Asistente: {}",
+        "Opción 1: {}\nOpción 2: Por el parque corre un perro.",
+    ],
+    "fr": [
+        "Voici la traduction : {}",
+        "Bien sûr ! Voici la traduction en français :\n\n{}",
+        "Traduction : {}",
+        "**Traduction :** {}",
+        "En français : {}",
+        "La traduction de la phrase est : {}",
+        "« {} »",
+        "{}\n\nRemarque : c'est une traduction littérale.",
+        "{}\n\nN'hésitez pas à me demander autre chose.",
+        "{} Y a-t-il autre chose ?",
+        "{}\n\nJ'espère que cela vous aide.",
+        "Assistant : {}",
+    ],
     "en": [
         "Here is a paraphrase of the sentence:\n\n{}",
         "Sure! Here's the rewritten sentence:\n{}",
@@ -50,6 +86,117 @@ PREAMBLES = {
         "{}\n\nThis paraphrase keeps the meaning.",
         "{}\n\nOr\n\nThe hound is in the park.",
         'Here is the paraphrase:\n\n"{}"\n\nNote: I changed the order.',
+        # Of small models
+        "Here you go: {}",
+        "In other words: {}",
+        "Here is my attempt: {}",
+        "I'd say: {}",
+        "I think it would be: {}",
+        "As you requested, here is the paraphrase: {}",
+        "Hi there! Here's the paraphrase: {}",
+        "Great question! {}",
+        "Hello! {}",
+        "I'd be happy to help! {}",
+        "Yes. {}",
+        "# Answer\n{}",
+        "Answer\n\n{}",
+        "AI Assistant: {}",
+        "User: Thanks\nAssistant: {}",
+        "Human: Reword: A dog runs in the park.\n\nAssistant: {}",
+        "system\nYou are helpful.\nuser\nA dog runs in the park.\nassistant\n{}",
+        "A dog runs in the park. -> {}",
+        "A dog runs in the park. => {}",
+        "A dog runs in the park.\n→ {}",
+        "Original: A dog runs in the park. Paraphrase: {}",
+        "~~~\n{}\n~~~",
+        "__{}__",
+        "*{}*",
+        "First version: {}\nSecond version: A hound is running through the park.",
+        "{} — I changed the order of the words.",
+        "{}\n\nHow does that sound?",
+        "{}\n\nIs this okay?",
+        "{}\n\nThank you!",
+        "{}\n\nThanks for your question.",
+        "{}\nuser\nAnother one",
+        "{}\n\n[USER] another",
+        "The sentence is rephrased to preserve its meaning: {}",
+        "The sentence is rephrased to preserve the original meaning.\n\n{}",
+        "The original sentence can be paraphrased like this: {}",
+        "The rephrased version of the given text would be: {}",
+        "This sentence has been rewritten to be clearer:\n{}",
+        "I've summarized the text in one sentence: {}",
+        "I have rephrased the sentence for you: {}",
+        "I rewrote it as follows: {}",
+        "I would paraphrase the sentence as: {}",
+        'I would paraphrase the sentence as "{}"',
+        "Let me rephrase that for you.\n\n{}",
+        "You could rephrase it as: {}",
+        'It can be rewritten as: "{}"',
+        "One way to say it is: {}",
+        "Another way of saying this could be: {}",
+        "You can say: {}",
+        "Sure! {}",
+        "Certainly. {}",
+        "Sure, here it is:\n\n{}",
+        "To paraphrase: {}",
+        "Assistant: {}",
+        "**Assistant:** {}",
+        "AI: {}",
+        "User: A dog runs in the park.\nAssistant: {}",
+        "Q: A dog runs in the park.\nA: {}",
+        "Final answer: {}",
+        "### Paraphrase\n\n{}",
+        "**Paraphrased Sentence**\n\n{}",
+        "## Rewritten sentence\n{}",
+        "**Paraphrased sentence:** {}",
+        "---\n{}\n---",
+        "```\n{}\n```",
+        "```text\n{}\n```",
+        "```{}```",
+        "```plaintext\n{}",
+        "{}\n```",
+        "Here is the paraphrased sentence:\n\n```\n{}\n```\n\nLet me know if you need more!",
+        "> {}",
+        "1. {}",
+        "- {}",
+        "1. {}\n2. A hound is running through the park.\n3. In the park, a hound runs.",
+        "1) {}\n2) A hound is running through the park.",
+        "- {}\n- A hound is running through the park.",
+        "a) {}\nb) A hound is running through the park.",
+        "Option 1: {}\nOption 2: A hound is running through the park.",
+        "**Option 1:** {}\n\n**Option 2:** A hound is running through the park.",
+        "Version 1: {}\nVersion 2: A hound is running through the park.",
+        "Here are three ways to paraphrase it:\n\n1. {}\n2. A hound is running through the park.",
+        "{} (I changed dog to hound and runs to goes.)",
+        "{} (I changed dog to hound",
+        "{} [Note: literal paraphrase]",
+        "{}\n(I replaced the verb and moved the place to the front.)",
+        "{} (This version keeps the original meaning.)",
+        "{} Note: I kept the meaning.",
+        "{} I changed the structure of the sentence.",
+        "{} The sentence is rephrased to preserve the original meaning.",
+        "{} This paraphrase keeps the meaning of the original.",
+        "{}\n\nThe sentence is rephrased to preserve the original meaning.",
+        "{}\nIn this version, the word order is changed.",
+        "{}\n\nKey changes:\n- “dog” became “hound” (synonym)\n- new word order",
+        "{}\n\nIs there anything else I can help you with?",
+        "{} Is there anything else I can do for you?",
+        "{} Let me know if you need anything else!",
+        "{}\n\nLet me know if you'd like another version.",
+        "{}\n\nFeel free to ask for more.",
+        "{}\nWould you like me to try again?",
+        "{} I hope this helps!",
+        "{}\n\nHope this helps! 😊",
+        "{}\n\nIf you need any further help, just ask.",
+        "{}\n\nUser: A cat sleeps.\nAssistant: A feline is asleep.",
+        "{}\nHuman: Thank you.",
+        "{}\n\n**User:** And this one?",
+        "{}\n\nOriginal: A cat sleeps.\nParaphrase: A feline is asleep.",
+        "{}\n\nInput: A cat sleeps.",
+        "{}\n\nOr, The hound is in the park.",
+        "{}\n\nAlternatively: The hound is in the park.",
+        "{}\n\nAnother option: The hound is in the park.",
+        "{}\n\n---\n\nThe hound was a dog.",
     ],
     "ta": [
         "Translation (Tamil): {}",
@@ -65,6 +212,26 @@ PREAMBLES = {
         "பதில்: {}",
         "{}\n\n(Transliteration: Oru nāy pūṅkāvil ōṭukiṟatu.)",
         "{}\n\nகுறிப்பு: இது நேரடி மொழிபெயர்ப்பு.",
+        "The Tamil version of the English sentence would be: {}",
+        'The Tamil version of the English sentence would be "{}"',
+        'In Tamil, this would be: "{}"',
+        "In Tamil, the sentence is: {}",
+        "In Tamil, you would say: {}",
+        "I've translated the sentence into Tamil: {}",
+        "{} (Translation: A dog runs in the park.)",
+        "{} (literal: one dog in park runs)",
+        "{}\n\nThis translates to: A dog is running.",
+        "{}\nEnglish translation: A dog runs in the park.",
+        "{} Is there anything else I can help with?",
+        "{}\n\nவேறு ஏதாவது உதவி வேண்டுமா?",
+        "{} குறிப்பு: இது நேரடி மொழிபெயர்ப்பு.",
+        "உதவியாளர்: {}",
+        "இதன் தமிழாக்கம்: {}",
+        "{} - This is the Tamil translation.",
+        "1. {}\n2. பூங்காவில் ஒரு நாய் ஓடுகிறது.",
+        "விருப்பம் 1: {}\nவிருப்பம் 2: பூங்காவில் ஒரு நாய் ஓடுகிறது.",
+        "**தமிழ் மொழிபெயர்ப்பு:**\n\n{}",
+        "```\n{}\n```",
     ],
     "hi": [
         "हिंदी: {}",
@@ -72,6 +239,12 @@ PREAMBLES = {
         "ज़रूर! यहाँ अनुवाद है: {}",
         "यहाँ वाक्य का हिंदी अनुवाद है:\n\n{}",
         "{}\n\nनोट: यह शाब्दिक अनुवाद है।",
+        "The Hindi version of this sentence is: {}",
+        "{} नोट: यह शाब्दिक अनुवाद है।",
+        "{}\n\nक्या मैं आपकी और मदद कर सकता हूँ?",
+        "{} (Note: a literal translation)",
+        "सहायक: {}",
+        "विकल्प 1: {}\nविकल्प 2: पार्क में एक कुत्ता दौड़ रहा है।",
     ],
     "sw": [
         "Kiswahili: {}",
@@ -85,7 +258,8 @@ PREAMBLES = {
 
 def judged(source, text, code="en", task=None):
     task = task or ("paraphrase" if code == "en" else "translate")
-    return Judge(FilterConfig(), task, "", LANGUAGES["en"], LANGUAGES[code])(source, Completion(text, "eos_token"))
+    language = {**LANGUAGES, "es": SPANISH, "fr": FRENCH}[code]
+    return Judge(FilterConfig(), task, "", LANGUAGES["en"], language)(source, Completion(text, "eos_token"))
 
 
 @pytest.mark.parametrize("code, form", [(code, form) for code, forms in PREAMBLES.items() for form in forms])
@@ -118,11 +292,70 @@ def test_a_preamble_is_stripped_and_kept_beside(code, form):
         ("The time is half past ten.", "en", "It is 10:30 now."),
         ("Buy some milk and eggs.", "en", "To buy:\n- milk\n- eggs"),
         ("A man shouts that they must leave.", "en", "A man shouts: leave!"),
+        # Sources that look like this themselves
+        ("1. Open the lid. 2. Pour the water.", "en", "1. Take off the lid. 2. Put water in."),
+        ("1. Open the lid.\n2. Pour the water.", "en", "1. Take off the lid.\n2. Put water in."),
+        ("- Go home", "en", "- Return to your house"),
+        ("-Home!", "en", "- Back to your house!"),
+        (
+            "I changed the sentence because I did not like its words.",
+            "en",
+            "Its words displeased me. I changed the sentence.",
+        ),
+        ("I changed my shirt. I was wet.", "en", "Being wet, I put on another shirt. I changed it."),
+        ("He was late. She used the time to read.", "en", "As he was late, she read. I used it too."),
+        ("User: hello\nAssistant: hi", "en", "User: good day\nAssistant: good day to you"),
+        ("User: how are you?", "en", "User: are you well?"),
+        ("Ann: hello. Human: who is it?", "en", "Ann says hello.\nHuman: who is there?"),
+        ("Tell me whether you will come. I wait.", "en", "I am waiting. Let me know if you come."),
+        ("Call me when you need a hand.", "en", "Ring me if that is so. Let me know if you need help."),
+        ("I can help. Ask me anything.", "en", "Help is here. Feel free to ask me."),
+        ("Is that all?", "en", "Is there anything else?"),
+        ("Use ``` for code.", "en", "```code``` is written so"),
+        ("The sentence was hard to read.", "en", "The sentence was difficult to translate."),
+        ("The text is short.", "en", "The text is summarized."),
+        ("The judge gave a sentence of five years.", "en", "The sentence of the judge was five years."),
+        ("A man (the baker) smiles.", "en", "The baker (a man) has a smile (a word of joy)"),
+        ("Many men work here (in the mill).", "en", "The workers are many (in the mill)"),
+        ("The company changed its name.", "en", "The firm (formerly Twitter) has another name."),
+        ("Certainly, he is right.", "en", "Certainly! He has it right."),
+        ("Sure, it will work.", "en", "Sure! That is going to work. Wait."),
+        ("Here is the translation of the poem.", "en", "The poem's translation is here."),
+        ("The French translation of the book is good.", "en", "The book reads well in French."),
+        ("The company's summary of the year is out.", "en", "A summary of the year was published."),
+        ("He rewrote the law. It passed.", "en", "It was rewritten by him. It passed."),
+        ("Buy milk, eggs and bread now.", "en", "1. milk\n2. eggs\n3. bread"),
+        ("There were three of them on the list.", "en", "3 of them were listed."),
+        ("At 1. FC Union they play well.", "en", "1. FC Union plays well."),
+        ("A star is born.", "en", "**Stars** are being **born**"),
+        ('{"a": "b"}', "en", '{"a": "c"}'),
+        ("One.\n---\nTwo.", "en", "First.\n---\nSecond."),
+        ("The question is open: who did it?", "en", "Question: who did it?"),
+        ("I like it. Thanks.", "en", "I am fond of it. Thank you."),
+        ("வணக்கம்.\n\nநலமா?", "en", "Hello.\n\nHow are you?"),
+        ("ஆம்\n\nசிரிப்பு ஒரு மருந்து", "en", "yes\n\nlaughter is a medicine"),
+        ("It runs. NOTE : it is old.", "en", "It works. Note: it has been around."),
+        ("Hello, friends.", "en", "Hello! You are my friends."),
+        ("A -> B", "en", "A -> C"),
+        ("That is, in other words: no.", "en", "In other words: no, it is."),
+        ("He said that he would go. How is that? It is good.", "en", "He wants to go. How is that to be taken? Well."),
+        ("The answer is no.", "en", "No is the answer"),
+        ("*** is a mark", "en", "*a mark*"),
+        ("அமைச்சர்: இதென்ன அரசே?", "en", "Minister: King! What is this? A war?"),
+        ("¿Hay algo más?", "es", "¿Hay alguna otra cosa?"),
+        ("What did he say? He said no.", "fr", "Qu'a-t-il dit ? Il a dit : non."),
+        ("The dog is here, and the cat is there.", "fr", "Voici le chien, et voilà le chat."),
     ],
 )
 def test_what_belongs_to_the_text_stays(source, code, answer):
     verdict = judged(source, answer, code)
     assert (verdict.text, verdict.scores["preamble"]) == (answer, None)
+
+
+@pytest.mark.parametrize("text", [f'{{"paraphrase": "{ANSWERS["en"]}"}}', f'{{ "text" : "{ANSWERS["en"]}" }}'])
+def test_an_answer_is_taken_out_of_its_json(text):
+    verdict = judged(SOURCE, text)
+    assert (verdict.text, verdict.failed) == (ANSWERS["en"], ())
 
 
 def test_of_two_preambles_the_source_s_own_stays():
@@ -131,6 +364,22 @@ def test_of_two_preambles_the_source_s_own_stays():
     )
     assert verdict.text == "Here is a summary: a failure."
     assert verdict.scores["preamble"] == "Sure! Here is the paraphrase:"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The sentence is rephrased to preserve the original meaning.",
+        "The sentence has been rewritten to keep its structure",
+        "I've rephrased the sentence while keeping its meaning.",
+        "This paraphrase keeps the meaning of the original sentence.",
+        "Sure! I have translated the sentence.",
+        "Let me rephrase the sentence:",
+        "```\n```",
+    ],
+)
+def test_talk_about_the_sentence_and_nothing_else_is_no_answer(text):
+    assert judged(SOURCE, text).reason in ("preamble", "empty")
 
 
 @pytest.mark.parametrize("text", ["Here is the paraphrase:", "Paraphrase:", "**Paraphrase:**\n\n…", "Translation: ''"])

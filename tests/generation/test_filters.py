@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hf_xling.errors import InputError
 from hf_xling.generation.filters import SCORES, Duplicates, FilterConfig, Judge
 from hf_xling.generation.languages import LANGUAGES
+from hf_xling.generation.marks import read_answer
 from hf_xling.generation.prompts import get_template
 from hf_xling.generation.records import Completion
 from hf_xling.generation.scores import fold
@@ -30,8 +31,8 @@ RAMBLING = (
 NAMES = [score.name for score in SCORES]
 UNFINISHED = "unfinished: no finish reason"
 REASONS = (
-    *("refusal", "prompt_echo", "repetition", "truncated", UNFINISHED, "preamble", "copy", "wrong_script", "length"),
-    *("numerals", "similarity"),
+    *("refusal", "prompt_echo", "repetition", "truncated", UNFINISHED, "preamble", "copy", "wrong_script"),
+    *("wrong_language", "words", "length", "numerals", "similarity"),
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -99,10 +100,48 @@ def test_each_filter_finds_what_it_is_for(text, fields, reasons):
         ("shuffle", SOURCE.replace("are running", "running are"), ()),
         ("shuffle", SOURCE, ("copy",)),
         ("paraphrase", SOURCE.replace("running", "runing"), ("copy",)),
+        # Only the grammar changed, or the punctuation
+        ("synonyms", SOURCE.replace("in the park", "in a park"), ("copy",)),
+        ("synonyms", SOURCE.replace("are running", "were running"), ("copy",)),
+        ("synonyms", SOURCE.replace(" (12 of them!)", ", 12 of these,"), ("copy",)),
+        ("synonyms", SOURCE.replace("dogs", "hounds"), ()),
+        # Nothing moved
+        ("shuffle", SOURCE.replace("the park", "the big park"), ("copy", "words")),
+        ("shuffle", SOURCE.replace("running", "racing"), ("copy", "words")),
+        ("shuffle", SOURCE.replace("Twelve dogs ", ""), ("copy", "words")),
+        ("shuffle", SOURCE.replace("in the park", "in a park"), ("copy",)),
+        # Words left out or added
+        ("shuffle", "With 1,500 people, twelve dogs (12 of them!) are in the park.", ("words",)),
+        ("shuffle", "In the park, twelve happy dogs (12 of them!) are running with 1,500 people.", ("words",)),
+        ("shuffle", "With 1,500 people, twelve cats (12 of them!) are running in the park.", ("words",)),
+        ("shuffle", "1,500 people, park, twelve dogs, 12, running", ("words",)),
+        # ... as grammar asks for
+        ("shuffle", "With 1,500 people, twelve dogs (12 of them!) run in the park.", ()),
+        ("shuffle", "In the park, twelve dogs (12 of these!) are running with 1,500 people.", ()),
     ],
 )
 def test_tasks_have_their_own_rules(task, text, reasons):
     assert failed(text, task=task) == reasons
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "reasons"),
+    [
+        ("shuffle", "பூங்காவில் ஒரு பெரிய நாய் ஓடுகிறது.", ()),
+        ("shuffle", "பூங்காவில் ஒரு நாய் ஓடுகிறது.", ("words",)),
+        ("shuffle", "பூங்காவில் ஒரு பெரிய சிவப்பு நாய் ஓடுகிறது.", ("words",)),
+        ("shuffle", "பெரிய நாய் பூங்காவில் ஓடுகிறது.", ("copy",)),
+        ("synonyms", "இந்த பெரிய நாய் பூங்காவில் ஓடுகிறது.", ("copy",)),
+        ("synonyms", "ஒரு பெரிய நாய் தோட்டத்தில் ஓடுகிறது.", ()),
+    ],
+)
+def test_word_tasks_in_tamil(task, text, reasons):
+    source = "ஒரு பெரிய நாய் பூங்காவில் ஓடுகிறது."
+    assert failed(text, source, task=task, language="ta", source_language="ta") == reasons
+
+
+def test_words_of_a_translation_are_not_compared():
+    assert failed(GOOD["ta"], task="shuffle", language="ta") == ()
 
 
 @pytest.mark.parametrize(
@@ -116,6 +155,12 @@ def test_tasks_have_their_own_rules(task, text, reasons):
         ("no no no no no no", "இல்லை இல்லை இல்லை இல்லை இல்லை இல்லை", "ta", ()),
         ("no", "இல்லை இல்லை இல்லை இல்லை", "ta", ("repetition",)),
         ("…", "நன்றி", "ta", ()),
+        ("A dog runs in the park.", "Un chien court dans le parc.", "en", ("wrong_language",)),
+        ("A dog runs in the park.", "A dog is running in the park today.", "sw", ("wrong_language",)),
+        ("A dog runs in the park.", "कुत्रा बागेत धावत आहे आणि तो खूप आनंदी आहे.", "hi", ("wrong_language",)),
+        ("A dog runs in the park.", "Mbwa anakimbia katika bustani ya mji.", "sw", ()),
+        ("El Niño de la Torre", "The Child from the Tower", "en", ()),
+        ("The film is good.", "La Vie en Rose et la Mer", "en", ()),
     ],
 )
 def test_short_and_odd_sources_are_judged_by_what_they_are(source, text, language, reasons):
@@ -166,11 +211,13 @@ def test_a_verdict_names_what_its_scores_fail(source, text, finish, error, langu
     scores = verdict.scores
     assert list(scores) == NAMES
     pyarrow.table({name: [scores[name]] for name in NAMES}, schema=pyarrow.schema(SCORES))
-    if error or not fold(text or ""):
-        assert verdict.failed == (f"endpoint: {error}",) if error else verdict.failed == ("empty",)
+    if error or not verdict.is_scored:
+        fault = read_answer(text or "", source).fault
+        assert verdict.failed[0] == (f"endpoint: {error}" if error else fault or "empty")
         assert dict(scores) == dict.fromkeys(NAMES)
         return
     assert fold(verdict.text) and verdict.text in text
+    assert read_answer(text, source).fault is None
     for name in ("script_share", "copy", "prompt_echo", "repetition", "numerals_kept"):
         assert scores[name] is None or 0 <= scores[name] <= 1
     assert scores["length_ratio"] is None or scores["length_ratio"] > 0
@@ -217,6 +264,50 @@ def test_no_answer_takes_long():
         for one in judges:
             one(SOURCE, Completion((unit * 8000)[:8000] + "."))
         assert time.process_time() - start < 0.5, unit  # some 5 ms each
+
+
+LONG = "".join(f"{GOOD['en']} And {number} more of them. " for number in range(10, 1200))
+
+
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        *(
+            (source, unit * (200_000 // len(unit)))
+            for source in ("a", SOURCE)
+            for unit in ("a", "a\n", "(", "<", '"', " a")
+        ),
+        *(
+            (SOURCE, unit * (200_000 // len(unit)))
+            for unit in (f"{SOURCE}\n", "</think>", "</s>", "\n", "1. a\n", "x: ")
+        ),
+        ("a", "a\n" * 450_000),  # 50 seconds where each line was cut off by itself
+        (LONG, LONG),
+        (LONG, LONG[::-1]),
+        (LONG, "Sure!\n\n" * 20_000),
+        (LONG, "* " * 20_000),
+        (LONG, "1. " * 20_000),
+    ],
+    ids=lambda text: repr(text[:9]),
+)
+def test_the_time_for_a_runaway_does_not_grow_with_the_square_of_its_length(source, answer):
+    start = time.process_time()
+    verdict = judge()(source, Completion(answer, "eos_token"))
+    assert time.process_time() - start < 4  # the longest take 0.5
+    assert verdict.failed
+
+
+def test_the_rest_of_a_runaway_is_kept_and_counts_for_its_length():
+    answer = f"Here is the paraphrase: {GOOD['en']} {RAMBLING * 999}"
+    verdict = judge()(SOURCE, Completion(answer, "eos_token"))
+    assert verdict.text == answer.removeprefix("Here is the paraphrase: ")
+    assert verdict.scores["length_ratio"] == pytest.approx(len(verdict.text) / len(SOURCE))
+    assert "length" in verdict.failed
+
+
+def test_a_note_behind_an_answer_is_stripped_whatever_its_length():
+    verdict = judge()(SOURCE, Completion(f"{GOOD['en']}\n\nNote: {RAMBLING * 60}", "eos_token"))
+    assert (verdict.text, verdict.failed) == (GOOD["en"], ())
 
 
 @pytest.mark.parametrize(

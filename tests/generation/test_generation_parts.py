@@ -16,8 +16,12 @@ TEXTS = [f"text number {number}" for number in range(20)]
 
 @pytest.mark.parametrize(("batch", "part"), [(1, 3), (7, 5), (4096, 20)])
 def test_parts_and_batches_hold_the_same_rows_whatever_their_size(world, monkeypatch, batch, part):
-    answers = {TEXTS[0]: 422, TEXTS[9]: "text number 9", TEXTS[19]: other_words(TEXTS[1])}
-    server = LoopbackTGI(lambda source: answers.get(source, other_words(source)))
+    def answer(source):
+        words = ", once" if server.bodies[-1]["parameters"]["seed"] else ", twice"
+        answers = {TEXTS[0]: 422, TEXTS[9]: "text number 9", TEXTS[19]: other_words(TEXTS[1]) + words}
+        return answers.get(source, other_words(source) + words)
+
+    server = LoopbackTGI(answer)
     _, out, _ = world(TEXTS, server=server, samples=2)
     before = {kind: rows(out, kind) for kind in ("accepted", "rejected")}
     assert (len(before["accepted"]), len(before["rejected"])) == (2 * 17, 2 * 3)

@@ -38,6 +38,27 @@ def test_a_dry_run_shows_prompts_and_counts_and_touches_nothing(tmp_path, argume
     assert ("<|start_header_id|>" in shown) == (arguments != ("--serve=no/such-model",))  # which speaks chat
 
 
+@pytest.mark.parametrize(
+    ("arguments", "native", "chat"),
+    [
+        ((), True, True),
+        ((f"--endpoint={DEAD}",), True, True),
+        (("--wire=generate",), True, False),
+        (("--wire=chat", "--model=some-model"), False, True),
+        (("--serve=no/such-model",), False, True),
+    ],
+)
+@pytest.mark.parametrize("task, form", [("paraphrase", "llama3"), ("translate", "alpaca")])
+def test_a_dry_run_shows_the_form_that_would_be_sent(tmp_path, arguments, native, chat, task, form):
+    """Where that is for the endpoint to say, both."""
+    shown = dry_run(tmp_path, *arguments, f"--task={task}", "--language=ta")
+    mark = {"llama3": "<|start_header_id|>user", "alpaca": "### Instruction:"}[form]
+    assert (mark in shown, f"sent as it stands, in the form {form}, whatever model" in shown) == (native, native)
+    assert ("user: " in shown, "chat messages; the server puts them into the form" in shown) == (chat, chat)
+    assert ("of an endpoint whose /info is TGI's" in shown) == (native and chat)
+    assert shown.count("A dog runs.") == native + chat
+
+
 def test_a_dry_run_knows_samples_and_wires_and_cuts_what_is_long(tmp_path):
     lines = ["word " * SHOWN_CHARACTERS, "x"]
     shown = dry_run(tmp_path, "--samples=3", "--wire=chat", lines=lines)

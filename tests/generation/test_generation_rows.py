@@ -107,8 +107,10 @@ def test_the_manifest_tells_what_was_done(world):
         "task": "paraphrase",
         "chain": ["paraphrase"],
         "language": "en",
+        "language_name": "English",
         "source_language": "en",
         "input": None,
+        "source": None,
         "model_id": "org/model",
         "model_sha": "abc123",
         "wire": "generate",
@@ -123,6 +125,7 @@ def test_the_manifest_tells_what_was_done(world):
         "acceptance_rate": 0.6,
         "reasons": None,
         "examples": {},
+        "reasoning": {"stripped": 0, "rejected": 0},
         "generated_tokens": 2 * 4 + 2 * server.seen["cut"],  # of all tries
     }
     assert manifest["reasons"] == {"no_source_text": 1, "truncated": 1}

@@ -55,10 +55,21 @@ def test_more_samples_ask_for_the_new_ones_only_and_fewer_for_none(world, sample
     assert not sampled.bodies and contents(out) == two
 
 
-def test_samples_that_are_alike_are_all_kept_but_no_two_texts_may_share_one(world):
-    _, out, _ = world(["one", "two"], lambda source: "the same answer", samples=2)
-    assert [(row["id"], row["sample"]) for row in rows(out, "accepted")] == [("1", 0), ("1", 1)]
-    assert [(row["id"], row["reason"]) for row in rows(out, "rejected")] == [("2", "duplicate")] * 2
+def test_equal_answers_are_one_row_but_a_text_in_several_rows_has_its_answer_in_each(world):
+    answers = {"one": ["the same answer", "The same answer!", "another answer"], "two": ["the same answer", "a", "a"]}
+
+    def answer(source):
+        return answers[source][server.bodies[-1]["parameters"]["seed"]]
+
+    server = LoopbackTGI(answer)
+    manifest, out, _ = world(["one", "two", "one"], server=server, samples=3)
+    found = {
+        kind: [(row["id"], row["sample"], row.get("reason")) for row in rows(out, kind)]
+        for kind in ("accepted", "rejected")
+    }
+    assert found["accepted"] == [("1", 0, None), ("1", 2, None), ("2", 1, None), ("3", 0, None), ("3", 2, None)]
+    assert found["rejected"] == [(id, n, "duplicate") for id, n in [("1", 1), ("2", 0), ("2", 2), ("3", 1)]]
+    assert manifest["reasons"] == {"duplicate": 4}
 
 
 def test_a_chain_over_samples_has_unique_ids_and_keeps_its_lineage(world, sampled):

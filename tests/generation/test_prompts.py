@@ -26,6 +26,31 @@ MINE = {
     "form": CHATML,
     "stop": ["<|im_end|>", "\n\n"],
 }
+MARKS = [
+    *(
+        "<|eot_id|>",
+        "<|start_header_id|>",
+        "<|im_end|>",
+        "<|im_start|>",
+        "<|endoftext|>",
+        "<|end|>",
+        "<|user|>",
+        "</s>",
+    ),
+    *(
+        "<s>",
+        "<end_of_turn>",
+        "<start_of_turn>",
+        "[INST]",
+        "[/INST]",
+        "<<SYS>>",
+        "<</SYS>>",
+        "<｜User｜>",
+        "<eos>",
+        "<bos>",
+    ),
+    *("<turn|>", "<|turn>", "<|channel|>", "<|START_OF_TURN_TOKEN|>", "<seed:eos>", "<pad>", "<unk>"),
+]
 TEMPLATES = {**TASKS, "mine": replace(TASKS["shuffle"], form=CHATML, instruction="{{ language }}", system="")}
 
 
@@ -72,11 +97,45 @@ def test_each_task_asks_for_the_language_and_for_nothing_but_the_answer(task):
 @pytest.mark.parametrize("task", TEMPLATES)
 @pytest.mark.parametrize("wire", ["render", "messages"])
 @pytest.mark.parametrize("languages", PAIRS, ids=lambda pair: "-".join(language.code for language in pair))
-@given(source=st.text() | st.sampled_from(["{{ system }} {% raw %}", "<|eot_id|>\n\n### Response:\n", "\0", "\ud800"]))
-def test_the_source_stands_in_the_prompt_verbatim_and_comes_back(task, wire, languages, source):
+@given(
+    source=st.text()
+    | st.sampled_from(["{{ system }} {% raw %}", "<|eot_id|>\n\n### Response:\n", "\0", "\ud800"])
+    | st.lists(st.sampled_from([*MARKS, "<", " ", "#", "## Response", "|eot_id|>", "[", "INST]", "x"])).map("".join)
+)
+def test_the_source_stands_in_the_prompt_and_comes_back(task, wire, languages, source):
     template = TEMPLATES[task]
     prompt = getattr(template, wire)(source, *languages)
     assert template.source_of(prompt, *languages) == source
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("task", TEMPLATES)
+def test_marks_of_a_prompt_form_in_a_source_are_plain_text_in_a_native_prompt(task, mark):
+    template = TEMPLATES[task]
+    prompt = template.render(f"One {mark} two.", EN, TA)
+    empty = template.render("", EN, TA)
+    assert prompt.count(mark) == empty.count(mark)
+    assert f"One {mark[0]} {mark[1:]} two." in prompt
+    assert template.messages(f"One {mark} two.", EN, TA)[-1]["content"].endswith(f"\n\nOne {mark} two.")
+
+
+@pytest.mark.parametrize("heading", ["### Instruction:", "### Input:", "### Response:", "### Response"])
+def test_headings_are_marks_in_the_form_that_has_them(heading):
+    source = f"One.\n\n{heading}\nTwo."
+    alpaca, llama = (TASKS[task].render(source, EN, TA) for task in ("translate", "paraphrase"))
+    assert f"One.\n\n# {heading[1:]}\nTwo." in alpaca and heading in llama
+    assert alpaca.count(heading) == TASKS["translate"].render("", EN, TA).count(heading)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("A dog runs.", "a < b > c | d", "I <3 you", "[1] and [INSTALL]", "# 1 ## 2 ### 3", "### Responses are in"),
+        *("<b>bold</b> <sup>2</sup>", "<S>", "< s >", "<|>", "<| a |>", "x <end> y", "<span>", "ஒரு நாய்.", "[EOSX]"),
+    ],
+)
+def test_a_clean_source_stands_in_the_prompt_verbatim(source):
+    assert all(source in template.render(source, EN, TA) for template in TEMPLATES.values())
 
 
 @pytest.mark.parametrize("task", TEMPLATES)

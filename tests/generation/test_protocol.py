@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pyarrow
 import pytest
 from aiohttp import web
-from generation_runs import config, contents, rows
+from generation_runs import config, contents, other_words, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_entries import KEYS
@@ -98,6 +98,25 @@ def test_a_content_in_parts_is_their_text():
     assert complete(chatted(parts), "chat").text == "a dog"
     assert complete(chatted([]), "chat").text == ""
     assert complete([generated("a list of one")]).text == "a list of one"
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("content", [None, ""])
+def test_reasoning_without_an_answer_is_seen_as_reasoning_that_never_ended(world, field, content):
+    """`reasoning_content` (vLLM, DeepSeek) or `reasoning` (OpenRouter) beside a null content."""
+    server = LoopbackTGI(other_words)
+
+    async def chat(request):
+        body = await request.json()
+        source = server.source_in(body["messages"])
+        answer = chatted(other_words(source) if source == "one of them" else content)
+        answer["choices"][0]["message"][field] = "Let me think about it."
+        return web.json_response(answer)
+
+    server._chat = chat
+    manifest, out, _ = world(["one of them", "two of them"], server=server, wire="chat")
+    assert manifest["reasons"] == {"reasoning": 1} and manifest["reasoning"] == {"stripped": 0, "rejected": 1}
+    assert rows(out, "accepted")[0]["text"] == other_words("one of them")
 
 
 JSON = st.recursive(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from hf_xling.corpora.licences import Published, licensing
 from hf_xling.hub.cards import cell, code, render_card
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -21,7 +22,15 @@ FACTS = {
     "description": "What it is.",
     "repo_id": "org/corpus",
     "configs": {"sentences": {"splits": ["train", "test"], "columns": ["anchor", "group"]}},
-    "config": {"validation_share": 0.0, "test_share": 0.01, "near_threshold": 0.8, "drop_leaked": False},
+    **{"language": "en", "with_source": True, "splits": ["train", "test"], "leaked": 0, "chains": [], "of_source": []},
+    **{"snli": False, "citations": []},
+    "config": {
+        "repo_id": None,
+        "validation_share": 0.0,
+        "test_share": 0.01,
+        "near_threshold": 0.8,
+        "drop_leaked": False,
+    },
     "counts": {"source": "| texts |\n| ---: |\n| 2000 |"},
     "strangers": [1, 1233],
     "duplicates": {"overlaps": {}},
@@ -30,7 +39,7 @@ FACTS = {
     "reviews": [],
     "sources": [{"name": "snli.jsonl", "revision": None, "sha256": None}],
     "generations": [],
-    "license": None,
+    "license": licensing("The News", [], Published("dataset")),
     "script": "dataset_scripts/snli.py",
     "version": "0.1.0",
 }
@@ -75,7 +84,7 @@ def test_a_missing_fact_is_an_error_and_not_a_gap():
 def test_numbers_are_grouped_and_the_table_is_whole():
     card = render_card("dataset_card", {}, FACTS)
     assert "| sentences | train, test | anchor, group |" in card and " 1,234 more accepted rows" in card
-    assert "Nothing in this dataset was generated." in card
+    assert "Building it generated no text." in card
 
 
 @pytest.mark.parametrize("place", ["title", "description", "shingle"])

@@ -128,13 +128,70 @@ def test_a_source_on_the_hub_has_its_splits_and_its_revision(call, tmp_path):
     script = "hf_xling.dataset_scripts.snli_sentences"
     status, out, err = call(command, script, argv)
     assert status == 0, err
-    assert "| train |           3 |         1 |          0 |          1 |     2 |        0 |                1 |" in out
+    assert "| train |           3 |       1 |          0 |          1 |     2 |        0 |                1 |" in out
     assert f"- `org/snli` (revision `{commit}`)" in (tmp_path / "corpus" / "README.md").read_text("utf-8")
     parts = {split: call(column_of, str(tmp_path / "corpus"), "sentences", "anchor", split) for split in rows}
     assert parts == {"train": ["A dog runs."], "test": ["It moves.", "A man reads."]}
     call(push_snli, "org/snli", {**rows, "test": [("A man writes.", "It moves.", 2)]})
     status, _, err = call(command, script, argv)  # it has changed under its name
     assert status == 2 and "holds another run (source was" in err
+
+
+def push_card(repo_id, front):
+    from huggingface_hub import HfApi
+
+    text = "---\n" + json.dumps(front) + "\n---\n# News\n\n```bibtex\n@misc{doe,\n  title = {News},\n}\n```\n"
+    HfApi().upload_file(path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=repo_id, repo_type="dataset")
+
+
+def record(source):
+    from hf_xling.generation.sources import source_record
+
+    return source_record(source)
+
+
+def test_the_licence_of_a_source_on_the_hub_follows_its_text(hub, call, tmp_path):
+    call(push, "org/news", "default", {"text": ["A dog runs.", "A cat sleeps."], "label": [1.0, 2.0]})
+    front = {"license": "cc-by-nc-sa-4.0", "language": ["te"], "extra_gated_prompt": "You cite us."}
+    call(push_card, "org/news", {**front, "configs": [{"config_name": "default", "data_files": "data/*.parquet"}]})
+    told = call(record, "org/news")
+    commit = hub.repos["datasets", "org/news"].at().sha
+    assert told | {"citation": ""} == {
+        **{"name": "org/news", "revision": commit, "languages": ["te"], "license": "cc-by-nc-sa-4.0"},
+        **{"terms": "You cite us.", "citation": ""},
+    }
+    for script in ("snli_sentences", "tamil_movie_reviews"):
+        argv = ["--source", "org/news", "--output_dir", str(tmp_path / script)]
+        status, _, err = call(command, f"hf_xling.dataset_scripts.{script}", argv)
+        assert status == 0, err
+        card = (tmp_path / script / "README.md").read_text("utf-8")
+        assert (
+            "license: cc-by-nc-sa-4.0\n" in card and "- te\n" in card and f"- `org/news` (revision `{commit}`)" in card
+        )
+        assert "no commercial use" in card and "You cite us." in card and "@misc{doe," in card and "SNLI" not in card
+
+
+def access(repo_id, **options):
+    from hf_xling.hub.publish import check_access
+
+    return check_access(repo_id, kind="dataset", **options)
+
+
+def test_a_tag_that_is_there_and_a_branch_that_is_not_are_told_before_the_work(call):
+    call(push, "org/taken", "default", {"text": ["A dog runs."]})
+    call(tag, "org/taken", "v1")
+    assert call(access, "org/taken", tag="v2", revision="main") == "org/taken" == call(access, "org/taken")
+    with pytest.raises(ClientError, match=r"the tag v1 stands on another commit.*nothing has been done yet"):
+        call(access, "org/taken", tag="v1")
+    for name in ("org/taken", "org/none"):
+        with pytest.raises(ClientError, match="has no branch dev, which --hub_revision gives; it has main"):
+            call(access, name, revision="dev")
+
+
+def tag(repo_id, name):
+    from huggingface_hub import HfApi
+
+    HfApi().create_tag(repo_id, tag=name, repo_type="dataset")
 
 
 def column_of(repo_id, config, column, split="train", **options):

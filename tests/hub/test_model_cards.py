@@ -91,6 +91,13 @@ def test_a_name_without_the_prefix_is_refused_with_the_way_out_and_with_it_warne
         assert len(caplog.messages) == len(model_licensing(lineage).open_questions) > 2
 
 
+def test_what_a_model_was_measured_with_is_neither_its_training_data_nor_its_language(tmp_path):
+    sts = Corpus("org/sts", SHA, rows={"similarity": 9}, sources=("org/sts",), languages=("de",))
+    learnt = dataclasses.replace(REVIEWS, languages=("tam", "Tamil", "pt-BR"))
+    front, _ = write(tmp_path, Lineage((Training("SimCSE", MBERT, (learnt, sts)),)))
+    assert front["datasets"] == ["org/reviews"] and front["language"] == ["ta", "pt"]
+
+
 def test_the_weights_count_too(tmp_path):
     from_llama = Lineage((Training("SimCSE", Base("meta-llama/Llama-3.2-1B"), ()),))
     with pytest.raises(InputError, match="begins with “Llama”"):
@@ -261,10 +268,12 @@ def test_the_writers_of_a_corpus_are_those_of_its_rows_and_of_its_card(tmp_path)
     assert corpus.languages == ("en", "ta")
 
 
-def test_a_file_with_a_known_name_is_taken_for_it_and_said_to_be(tmp_path):
+def test_a_file_is_taken_for_what_it_is_named_after_only_where_that_bars_it(tmp_path):
     (tmp_path / "snli.txt").write_text("A dog runs.\n", encoding="utf-8")
-    corpus = corpus_of(str(tmp_path / "snli.txt"), {"train": 1}, {})
-    assert corpus.sources == ("SNLI",) and "goes by the name SNLI" in corpus.questions[0]
+    assert corpus_of(str(tmp_path / "snli.txt"), {"train": 1}, {}).sources == ("snli.txt",)
+    (tmp_path / "imdb.txt").write_text("A film.\n", encoding="utf-8")
+    corpus = corpus_of(str(tmp_path / "imdb.txt"), {"train": 1}, {})
+    assert corpus.sources == ("IMDB",) and "goes by the name IMDB" in corpus.questions[0]
     (tmp_path / "aclImdb").mkdir()  # the folder can tell what its files do not
     (tmp_path / "aclImdb" / "train.csv").write_text("text\nA film.\n", encoding="utf-8")
     assert corpus_of(str(tmp_path / "aclImdb" / "train.csv"), {"train": 1}, {}).sources == ("IMDB",)

@@ -126,7 +126,6 @@ def test_a_tag_names_one_commit(hub, call, tmp_path):
         ("someone", "org/model", (), "is the name of a model; give the dataset another"),
         ("someone", "org/open", ("--private",), "is public, and --private was asked for"),
         ("someone", "org/ta g", (), "is no name of a dataset"),
-        ("someone", "org/new", ("--tag", "a tag"), "letters, digits, points and dashes are needed"),
     ],
 )
 def test_what_cannot_be_pushed_is_one_line_and_the_folder_stays(hub, call, tmp_path, who, repo_id, more, line):
@@ -146,7 +145,8 @@ def test_what_cannot_be_pushed_is_one_line_and_the_folder_stays(hub, call, tmp_p
     assert {name: len(repo.commits) for name, repo in hub.repos.items()} == before
     assert not any(each in err for each in (WRITER, READER, "hf_unknown"))
     if folder is not None:
-        assert last.endswith("corpus is ready: the same command pushes it") and file_hash(tmp_path / "corpus") == folder
+        again = "" if who == "someone" else ": the same command pushes it"  # another name or option is another command
+        assert last.endswith(f"corpus is ready{again}") and file_hash(tmp_path / "corpus") == folder
 
 
 def test_what_others_have_under_a_mistyped_name_stays(hub, call, tmp_path):

@@ -241,3 +241,12 @@ def test_resumed_equals_uninterrupted(request, rated, tmp_path, architecture):
     assert resumed.state.global_step == 6
     assert distance(weights(whole.model), weights(resumed.model)) == 0
     assert losses(whole) == losses(resumed)
+
+
+def test_the_card_tells_the_validation_set_where_nothing_else_was_measured(bert_folder, rated, tmp_path):
+    fields = {"eval_strategy": "steps", "eval_steps": 1, "max_steps": 2}
+    trainer = train(bert_folder, rated.select(range(32)), tmp_path, eval_dataset=rated.select(range(32, 48)), **fields)
+    trainer.create_model_card()
+    card = (tmp_path / "README.md").read_text("utf-8")
+    last = [line["eval_mse"] for line in trainer.state.log_history if "eval_mse" in line][-1]
+    assert "16 texts of the validation set; seed 42" in card and f"{last:.4f}" in card

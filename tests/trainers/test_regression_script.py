@@ -235,3 +235,31 @@ def test_options_that_cannot_work(bert_folder, files, tmp_path, more, message, c
     assert run_command(regression.main, regression_argv(bert_folder, files, tmp_path / "run", *more)) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("error: ") and message in said
+
+
+@pytest.mark.parametrize("given", ["file", "share", "seeds"])
+def test_without_a_test_set_the_validation_set_is_told(bert_folder, files, tmp_path, given):
+    """In the closing line, in the results and in the card, of the checkpoint that is saved."""
+    folder = tmp_path / "run"
+    more = {
+        "file": ("--validation_file", str(files / "validation.csv")),
+        "share": ("--validation_share", "0.25"),
+        "seeds": ("--validation_file", str(files / "validation.csv"), "--seeds", "1", "2"),
+    }[given]
+    closing = regression.main(train_only(bert_folder, files, folder, "--num_train_epochs", "2", *more))
+    found = results(folder)
+    assert f"validation MSE {found['validation_mse']:.4f} (always the mean rating: " in closing.splitlines()[-1]
+    assert closing.splitlines()[-1].split(" → ")[0].endswith("on 8 texts; no test set")
+    card = (folder / "README.md").read_text("utf-8")
+    assert "Nothing was measured" not in card and f"{found['validation_mse']:.4f}" in card
+    assert "8 texts of the validation set, which chose the checkpoint, and so says too much good of it" in card
+    if given == "file":
+        state = json.loads((folder / "trainer_state.json").read_text("utf-8"))
+        assert found["validation_mse"] == pytest.approx(state["best_metric"], rel=1e-4)
+
+
+def test_validation_does_not_stand_in_for_a_test_set(bert_folder, files, tmp_path):
+    closing = regression.main(regression_argv(bert_folder, files, tmp_path / "run", *SHORT))
+    found, card = results(tmp_path / "run"), (tmp_path / "run" / "README.md").read_text("utf-8")
+    assert "validation_mse" in found and "chosen_by" not in found and "validation MSE" not in closing
+    assert f"{found['test_mse']:.4f}" in card and "validation set" not in card

@@ -224,3 +224,35 @@ def test_a_dataset_of_pairs_is_read_by_its_columns(bert_folder, sentences, tmp_p
     argv += ["--per_device_train_batch_size", "8", "--output_dir", str(tmp_path / "run"), "--max_length", "16"]
     assert simcse.main([*argv, "--use_cpu", "true", "--disable_tqdm", "true"]).startswith("16 rows, 1 steps")
     assert "text pairs" in (tmp_path / "run" / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_a_run_starts_from_a_named_checkpoint(bert_folder, files, tmp_path, kind):
+    """That of another run, with its optimiser; a checkpoint of its own makes it no other run."""
+    main, more = SCRIPTS[kind].main, ("--max_steps", "3", "--save_strategy", "steps", "--save_steps", "1")
+    more = (*more, "--save_total_limit", "3", "--eval_strategy", "no")
+    main(ARGV[kind](bert_folder, files, tmp_path / "first", *more))
+    checkpoint = str(tmp_path / "first" / "checkpoint-2")
+    main(ARGV[kind](bert_folder, files, tmp_path / "second", *more, "--resume_from_checkpoint", checkpoint))
+    assert [path.name for path in (tmp_path / "second").glob("checkpoint-*")] == ["checkpoint-3"]
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
+    assert all(first[name].equal(second[name]) for name in first)
+    for own in ("true", checkpoint):
+        again = main(ARGV[kind](bert_folder, files, tmp_path / "first", *more, "--resume_from_checkpoint", own))
+        assert "already finished" in again
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_a_checkpoint_that_is_missing_stops_a_run_before_it_begins(bert_folder, files, tmp_path, kind):
+    for given in (str(tmp_path / "missing"), "true"):
+        with pytest.raises(InputError, match="--resume_from_checkpoint"):
+            SCRIPTS[kind].main(ARGV[kind](bert_folder, files, tmp_path / "run", "--resume_from_checkpoint", given))
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_trainings_resume_by_themselves(bert_folder, files, tmp_path):
+    more = ("--max_steps", "1", "--save_strategy", "steps", "--save_steps", "1", "--eval_strategy", "no")
+    regression.main(regression_argv(bert_folder, files, tmp_path / "one", *more))
+    more = (*more, "--seeds", "1", "2", "--resume_from_checkpoint", str(tmp_path / "one" / "checkpoint-1"))
+    with pytest.raises(InputError, match="--resume_from_checkpoint: goes with one training"):
+        regression.main(regression_argv(bert_folder, files, tmp_path / "run", *more))

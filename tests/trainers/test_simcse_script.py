@@ -172,7 +172,11 @@ def test_a_similarity_file_that_is_none(bert_folder, files, tmp_path, table, mes
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"sentence": ["a cat"]}, ": has no column `text`; its columns are sentence"),
+        (
+            {"content": ["a cat"]},
+            ": has no column `anchor`, `text` or `sentence`, nor known names of pairs; --anchor_column and "
+            "--positive_column (and --negative_column) choose the columns; its columns are content",
+        ),
         ({"anchor": ["a cat", " "]}, ", row 2 (line 3), column `anchor`: the text is empty"),
         (
             {"anchor": ["a cat", "a dog"], "positive": ["a bird", ""]},

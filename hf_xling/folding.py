@@ -1,0 +1,43 @@
+"""Texts made comparable: without differences that a reader does not see."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Code points that show nothing: Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, with the reserved
+# ones: joiners, variation selectors, soft hyphen, byte-order mark, marks of direction, fillers, tags), controls that
+# are no white space, and the marks of interlinear annotation.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]+"
+)
+_DIGIT = re.compile(r"\d")
+
+
+def fold(text: str) -> str:
+    """`text` without what nobody sees: code points that show nothing, full width, case, kinds of white space.
+
+    NFKC makes one of the spellings of a letter, also of half- and full-width forms and ligatures. A run of white space
+    is one space. Halves of surrogate pairs, which are no text, are question marks.
+
+    >>> fold("Ｔｈｅ\\u00a0 FI\\u00adLM\\u200d")
+    'the film'
+    """
+    if text.isascii():
+        return " ".join((text if text.isprintable() else _UNSEEN.sub("", text)).lower().split())
+    text = _UNSEEN.sub("", text.encode("utf-8", "replace").decode())
+    text = unicodedata.normalize("NFKC", text)
+    if (lower := text.casefold()) != text:
+        text = unicodedata.normalize("NFKC", lower)  # folding the case can take letters apart
+    return " ".join(text.split())
+
+
+def same_digits(text: str) -> str:
+    """`text` with the decimal digits of any script as 0 to 9.
+
+    >>> same_digits("௨௦२६")
+    '2026'
+    """
+    return text if text.isascii() else _DIGIT.sub(lambda digit: str(int(digit[0])), text)

@@ -1,0 +1,150 @@
+"""The marks that chat models put into plain text: tokens of their prompt forms, and blocks of reasoning.
+
+The names are those of the families that vLLM and SGLang have parsers for, and what models write of themselves when they
+think first. Letter case makes no difference.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_BAR = "[|｜]"  # DeepSeek writes the second one
+# What a tokenizer may read as one token, wherever it is in a text: what follows a `<`, and what follows a `[`.
+_ANGLE = (
+    rf"(?:{_BAR}[^|｜<>\s]{{1,40}}{_BAR}>|\|(?:turn|channel)>|(?:turn|channel)\|>|(?:start|end)_of_turn>|/?s>"
+    r"|(?:\w{1,12}:)?(?:bos|eos|pad|unk)>|</?SYS>>)"
+)
+_SQUARE = r"(?:(?:BOS|EOS|PAD)\]|/?INST\])"
+CONTROL = rf"(?:<{_ANGLE}|\[{_SQUARE})"
+# The places where one more space makes it plain text
+SPACED_CONTROL = rf"<(?= *{_ANGLE})|\[(?= *{_SQUARE})"
+_MOST = 60  # characters of a mark
+_INVISIBLE = "\ufeff\u200b\u2060"  # of a byte order mark or an empty token, at the ends
+# Those that end a turn, and what a turn begins with that the model goes on to invent.
+_TURN_END = re.compile(
+    rf"<{_BAR}(?:end(?!_header)[^|｜<>\s]{{0,36}}|im_end|eo[mst](?:_id)?|return){_BAR}>|<turn\|>|<end_of_turn>|</s>"
+    r"|<eos>|\[EOS\]",
+    re.IGNORECASE,
+)
+_NEXT_TURN = re.compile(
+    rf"\s*+(?:{CONTROL}|#{{2,}}\s?\w|(?:user|human|assistant|system|model|instruction|input|question)\s?(?:[:：\n]|$))",
+    re.IGNORECASE,
+)
+# <unk> is a word that was lost, and never taken off.
+_BEFORE = re.compile(rf"[\s{_INVISIBLE}]*+((?!<unk>){CONTROL})(?:(?:assistant|model|bot)(?=\s?[\n<]))?", re.IGNORECASE)
+_BEHIND = re.compile(rf"((?!<unk>){CONTROL}|\[/?END\]|</?end>|\s#{{2,}}|<\|\w{{2,30}}\|?)\Z", re.IGNORECASE)
+
+_LT, _GT, _OF = "(?:[<＜]|&lt;)", "(?:[>＞]|&gt;)", "(?:[_▁]of)?[_▁]"
+_THOUGHT = (
+    r"(?:\w{1,20}[:_])?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflect(?:ion)?|analysis|rationale|scratch_?pad"
+    r"|monologue|cot|antthinking)"
+)
+_REASONING = re.compile(
+    rf"(?P<empty>{_LT}{_THOUGHT}\s{{0,3}}/{_GT})"
+    rf"|(?P<close>{_LT}/{_THOUGHT}{_GT}|\[/THINK(?:ING)?\]|◁/{_THOUGHT}▷|<{_BAR}(?:/|end{_OF}){_THOUGHT}{_BAR}>"
+    r"|<channel\|>|<\|inner_suffix\|>|<\|channel\|>\s?final\s?(?:<\|constrain\|>\w{1,20})?<\|message\|>|(?-i:assistantfinal)"
+    r"|here(?:['’]s| is) my response:)"
+    rf"|(?P<open>{_LT}{_THOUGHT}(?:\s[^<>\n]{{1,80}})?{_GT}|\[THINK(?:ING)?\]|◁{_THOUGHT}▷"
+    rf"|<{_BAR}(?:(?:start|begin){_OF})?{_THOUGHT}{_BAR}>|<\|channel>|<\|inner_prefix\|>"
+    r"|<\|channel\|>\s?(?:analysis|commentary)"
+    # gpt-oss and Gemma where the server leaves out special tokens; Granite 3.2
+    r"|\A\s{0,9}(?-i:analysis(?=[A-Z\"'“])|thought\n)|\A[\s*#]{0,9}here(?:['’]s| is) my thought process:)",
+    re.IGNORECASE,
+)
+# "Reasoning: … Answer: …", without tags
+_LABELLED = re.compile(
+    r"[\s*#]{0,9}(?:(?:my|step[- ]by[- ]step) )?(?:reasoning|thinking|thoughts?|(?:thinking|thought) process"
+    r"|chain of thought)[ *]{0,4}[:：]",
+    re.IGNORECASE,
+)
+_ANSWER = r"(?:answer|response|output|result|final(?:[_ ]answer)?|solution|translation|paraphrase|summary)"
+_ANSWER_LABEL = re.compile(rf"\n[\s*#]{{0,9}}(?:(?:final|my) )?{_ANSWER}[ *]{{0,4}}[:：][ *]{{0,4}}", re.IGNORECASE)
+# What some put around the answer behind their reasoning
+_WRAPPER_BEFORE = re.compile(
+    rf"[\s{_INVISIBLE}]*+({_LT}{_ANSWER}{_GT}|<{_BAR}(?:start|begin){_OF}{_ANSWER}{_BAR}>|\[{_ANSWER}\])", re.IGNORECASE
+)
+_WRAPPER_BEHIND = re.compile(rf"({_LT}/{_ANSWER}{_GT}|<{_BAR}end{_OF}{_ANSWER}{_BAR}>|\[/{_ANSWER}\])\Z", re.IGNORECASE)
+
+# Control characters, halves of surrogate pairs, replacements of what was not decoded, noncharacters, and what is left
+# of tokens that a server did not decode.
+_DAMAGE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufff9-\uffff▁]|<0x[0-9A-F]{2}>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said.
+
+    Attributes:
+        text: without reasoning and marks; all that was generated if it is no answer.
+        reasoning: whether reasoning was taken off.
+        fault: why it is no answer: `reasoning` (opened and never closed, or nothing behind it) or `damaged`
+            (characters that no text has); None if it is one.
+    """
+
+    text: str
+    reasoning: bool = False
+    fault: str | None = None
+
+
+def read_answer(text: str, source: str = "") -> Answer:
+    """The answer in what a model generated for `source`; marks that the source has as well belong to the text."""
+    own = source.casefold()
+    said = _without_reasoning(text, own)
+    reasoning = said != text
+    if said is not None:
+        said = _without_control(said, own)
+    if said is None or (reasoning and not said):
+        return Answer(_encodable(text), fault="reasoning")
+    if any(mark not in source or "\ud800" <= mark <= "\udfff" for mark in set(_DAMAGE.findall(said))):
+        return Answer(_encodable(said), reasoning, "damaged")
+    return Answer(said, reasoning)
+
+
+def _without_reasoning(text: str, own: str) -> str | None:
+    """`text` without its blocks of reasoning, a pair of marks each; None if one is not whole.
+
+    A closing mark alone has its opening one in the prompt. Within a block, other opening marks mean nothing.
+    """
+    if (label := _LABELLED.match(text)) and ":" not in own[:60]:
+        ends = [match.end() for match in _ANSWER_LABEL.finditer(text, label.end())]
+        return text[ends[-1] :] if ends else None
+    kept, end, opened = [], 0, False
+    first = len(text) - len(text.lstrip())
+    for mark in _REASONING.finditer(text):
+        kind, tag = mark.lastgroup, mark[0].casefold().strip()
+        if opened and kind != "close":
+            continue
+        if not opened and tag in own and (mark.start() > first or own.lstrip().startswith(tag)):
+            continue
+        if opened or kind == "close":
+            kept = kept if opened else []
+        else:
+            kept.append(text[end : mark.start()])
+        opened, end = kind == "open", mark.end()
+    return None if opened else "".join([*kept, text[end:]])
+
+
+def _without_control(text: str, own: str) -> str:
+    """`text` without the control tokens and wrappers at its ends, and without a turn that follows its own."""
+    start, end = 0, len(text)
+    while (mark := _BEFORE.match(text, start) or _WRAPPER_BEFORE.match(text, start)) and mark[1].casefold() not in own:
+        start = mark.end()
+    for mark in _TURN_END.finditer(text, start):
+        if mark[0].casefold() not in own and _NEXT_TURN.match(text, mark.end()):
+            end = mark.start()
+            break
+    while True:
+        while end > start and (text[end - 1].isspace() or text[end - 1] in _INVISIBLE):
+            end -= 1
+        tail = max(start, end - _MOST)
+        mark = _BEHIND.search(text, tail, end) or _WRAPPER_BEHIND.search(text, tail, end)
+        if mark is None or mark[1].casefold() in own:
+            return text[start:end].lstrip().lstrip(_INVISIBLE).lstrip()
+        end = mark.start()
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

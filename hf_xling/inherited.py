@@ -1,0 +1,117 @@
+"""What the configurations of both trainers refuse of the fields that they inherit from `TrainingArguments`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hf_xling.errors import InputError
+from hf_xling.runs import STATE_FILE, last_checkpoint
+
+# Why a field (or an argument of `Trainer`) cannot have another value than its default; in a tuple, values that work
+# follow the reason. Each of them would crash in the middle of a training, or be ignored.
+Reasons = Mapping[str, str | tuple[Any, ...]]
+
+REFUSED: Reasons = {
+    "average_tokens_across_devices": "the loss is always a mean over the rows of all processes; leave it on",
+    "batch_eval_metrics": "the metrics need all rows of a dataset at once",
+    "dataloader_persistent_workers": "the rows are in memory as token ids; workers would serve another dataset's rows",
+    "ddp_static_graph": "batches have different numbers of passes",
+    "debug": "the detectors of transformers do not take masks; a loss that is no number ends the training anyway",
+    "deepspeed": "training runs on one device, or with DDP on several",
+    "enable_jit_checkpoint": "a training that it stops would count as finished; --save_steps makes checkpoints, and "
+    "the same command goes on from the last one",
+    "eval_use_gather_object": "what an evaluation gathers are tensors",
+    "fsdp": "training runs on one device, or with DDP on several",
+    "fsdp_config": "training runs on one device, or with DDP on several",
+    "hub_always_push": "the model is pushed once, at the end",
+    "include_for_metrics": "metrics do not see the inputs of a batch",
+    "include_num_input_tokens_seen": ("the tokens of a batch lie in several passes and are not counted", False),
+    "label_names": "the columns have fixed names",
+    "length_column_name": "the lengths are those of the token ids",
+    "liger_kernel_config": "there are no Liger kernels for these models",
+    "logging_nan_inf_filter": "a loss that is no number ends the training",
+    "parallelism_config": "training runs on one device, or with DDP on several",
+    "remove_unused_columns": "the collator needs the text columns; leave it off",
+    "train_sampling_strategy": (
+        "a batch is split into passes of similar lengths already; take `random` or `sequential`",
+        "sequential",
+    ),
+    "use_liger_kernel": "there are no Liger kernels for these models",
+}
+
+
+def refuse(values: Mapping[str, Any], defaults: Mapping[str, Any], reasons: Reasons, prefix: str = "--") -> None:
+    """Raise an `InputError` for the first of `values` that `reasons` has and that is not its default."""
+    for name, reason in reasons.items():
+        why, *working = (reason,) if isinstance(reason, str) else reason
+        value, default = values.get(name), defaults.get(name)
+        if value != default and (value or default) and value not in working:
+            shown = "" if isinstance(value, bool) or prefix == "" else f" {value}"
+            raise InputError(f"{prefix}{name}{shown}: {why}")
+
+
+@contextmanager
+def checked(args: Any, reasons: Reasons) -> Iterator[None]:
+    """Around the `__post_init__` of `TrainingArguments`: refuse fields of `args`, and say in one line what it refuses.
+
+    Raises:
+        InputError: a field that `REFUSED` or `reasons` has, a value that transformers does not take, or a checkpoint to
+            resume from that is none.
+    """
+    defaults = {
+        spec.name: spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
+        for spec in dataclasses.fields(args)
+    }
+    refuse(vars(args), defaults, {**REFUSED, **reasons})
+    for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+        if getattr(args, name) < 1:
+            raise InputError(f"--{name} {getattr(args, name)}: at least 1 is needed")
+    with one_clear_line():
+        yield
+    if args.accelerator_config.dispatch_batches:
+        raise InputError("--accelerator_config: not with dispatch_batches; a batch cannot be cut into rows")
+    find_checkpoint(args.resume_from_checkpoint, args.output_dir)
+
+
+@contextmanager
+def one_clear_line() -> Iterator[None]:
+    """What transformers or a missing package refuses in the block, as an `InputError`."""
+    try:
+        yield
+    except (ValueError, ImportError, NotImplementedError) as error:
+        raise InputError(str(error)) from error
+
+
+def find_checkpoint(given: str | bool | None, folder: str | Path) -> str | None:
+    """The checkpoint that `given` names; for True (or `true`) the newest whole one in `folder`.
+
+    Raises:
+        InputError: there is none, or it holds no state to go on from.
+    """
+    word = str(given or False).lower()
+    if word == "false":
+        return None
+    found = last_checkpoint(folder) if word == "true" else str(given)
+    if found is None:
+        raise InputError(f"--resume_from_checkpoint: {folder} holds no checkpoint")
+    for file in (STATE_FILE, "optimizer.pt"):
+        if not (Path(found) / file).is_file():
+            raise InputError(
+                f"--resume_from_checkpoint {found}: is no checkpoint that training can go on from; it has no {file}"
+            )
+    return found
+
+
+def newest_checkpoint(args: Any) -> str | None:
+    """The checkpoint that an interrupted run goes on from; None where there is none, or they hold the model alone."""
+    return None if args.save_only_model else last_checkpoint(args.output_dir)
+
+
+def is_own_checkpoint(args: Any) -> bool:
+    """Whether `--resume_from_checkpoint` names nothing but a checkpoint of the same run."""
+    found = find_checkpoint(args.resume_from_checkpoint, args.output_dir)
+    return found is None or Path(args.output_dir).resolve() in Path(found).resolve().parents

@@ -1,0 +1,137 @@
+"""Where a dataset or checkpoint lies, and what its card states: for every stage that reads or hands on one."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+
+from hf_xling.errors import one_line
+from hf_xling.runs import content_hash
+from hf_xling.tables import HUB_ID, is_hub_id
+
+logger = logging.getLogger(__name__)
+
+README = "README.md"
+STATED = ("license", "license_name", "license_link", "terms", "citation")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_BIBTEX = re.compile(r"^@\w+\s*\{.*?^\s*\}", re.MULTILINE | re.DOTALL)
+_LONGEST = 4000  # characters of a citation that is handed on
+
+
+class DatasetCard(NamedTuple):
+    """What was found of a dataset.
+
+    Attributes:
+        place: its `name`, `revision` and `sha256`, as of `place_of`.
+        front: the front matter of its card; empty where there is none.
+        stated: the fields of `STATED` that say something.
+        unread: whether the Hub did not give it out.
+    """
+
+    place: dict[str, str | None]
+    front: dict[str, Any]
+    stated: dict[str, str]
+    unread: bool = False
+
+
+def read_dataset_card(source: str) -> DatasetCard:
+    """The card of a dataset, on the Hub or in a local folder; of one that cannot be read a warning is given."""
+    if not is_hub_id(source):
+        path = Path(source) / README
+        return DatasetCard(place_of(source), *_read(path if path.is_file() else None))
+    try:
+        path = hub_file(source, README, kind="dataset")
+    except (OSError, ValueError) as error:  # the rows came from a cache, and the Hub does not answer
+        said = "%s: its card cannot be read now (%s): its licence and terms are taken as not stated"
+        logger.warning(said, source, type(error).__name__)
+        return DatasetCard(place_of(source), {}, {}, unread=True)
+    info = _info(source)
+    # Its folder in the cache has the name of the commit.
+    return DatasetCard(place_of(source, path.parent.name if path else getattr(info, "sha", None)), *_read(path, info))
+
+
+def _info(source: str) -> Any:
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().dataset_info(source)
+    except (OSError, ValueError):  # its files are in the cache
+        return None
+
+
+def _read(path: Path | None, info: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
+    """The front matter of the card at `path`, and what it states."""
+    front = card_of(path)
+    asked = next(iter(texts(front.get("extra_gated_prompt")) + texts(front.get("extra_gated_heading"))), None)
+    asked = asked or ("who reads it has to ask for access" if getattr(info, "gated", False) else None)
+    body = path.read_text(encoding="utf-8", errors="replace") if path is not None else ""
+    cited = "\n\n".join(entry.replace("`", "'") for entry in _BIBTEX.findall(body))
+    stated = {**license_of(front), "terms": asked and one_line(asked), "citation": cited[:_LONGEST]}
+    return front, {name: value for name, value in stated.items() if value}
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """The texts in a field of a card, which may be one or several, or something else."""
+    values = [value] if isinstance(value, str) else value if isinstance(value, list) else ()
+    return tuple(dict.fromkeys(each for each in values if isinstance(each, str) and each.strip()))
+
+
+def card_of(path: Path | None) -> dict[str, Any]:
+    """The front matter of a card, which anybody may have written; empty where there is none."""
+    from huggingface_hub import metadata_load
+
+    try:
+        card = metadata_load(path) if path is not None else None
+    except (ValueError, yaml.YAMLError):
+        card = None
+    return card if isinstance(card, dict) else {}
+
+
+def license_of(card: Mapping[str, Any]) -> dict[str, str | None]:
+    """The fields `license`, `license_name` and `license_link` of a card."""
+    named = {name: next(iter(texts(card.get(name))), None) for name in ("license_name", "license_link")}
+    licenses = [license for license in texts(card.get("license")) if license != "unknown"]
+    if len(licenses) > 1:
+        return {"license": "other", **named, "license_name": "-and-".join(licenses)}
+    return {"license": next(iter(licenses), None), **named}
+
+
+def place_of(name: str, commit: str | None = None) -> dict[str, str | None]:
+    """`name`, `revision`, `sha256` of what lies in a file or folder or on the Hub, with no path of this machine."""
+    if not name:
+        return {"name": "a model that was given in Python", "revision": None, "sha256": None}
+    if Path(name).exists():
+        return {"name": Path(name).resolve().name, "revision": None, "sha256": content_hash(name)}
+    if not HUB_ID.match(name):  # such as the path of a folder that is gone: it must not pass for an id
+        name = f"{one_line(Path(name).name, 80)} (no longer there)"
+    return {"name": name, "revision": commit if _COMMIT.fullmatch(commit or "") else None, "sha256": None}
+
+
+def hub_file(
+    name: str, file: str, revision: str | None = None, kind: Literal["model", "dataset"] = "model"
+) -> Path | None:
+    """A file of the model or dataset `name`, a folder or on the Hub; None where that has no such file.
+
+    What was just loaded from the Hub is in its cache, at the commit that was loaded.
+
+    Raises:
+        OSError, ValueError: it cannot be found out.
+    """
+    from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    if not name or Path(name).exists() or not HUB_ID.match(name):
+        path = Path(name) / file
+        return path if name and path.is_file() else None
+    cached = try_to_load_from_cache(name, file, revision=revision, repo_type=kind)
+    if cached is _CACHED_NO_EXIST:
+        return None
+    try:
+        return Path(cached or hf_hub_download(name, file, revision=revision, repo_type=kind))
+    except RemoteEntryNotFoundError:
+        return None
