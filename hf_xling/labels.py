@@ -91,7 +91,7 @@ def class_name(value: Any, class_names: Sequence[str] | None) -> str:
     Raises:
         BadRow: it is missing or no class.
     """
-    if is_missing(value, class_names) or (isinstance(value, str) and _NOT_FINITE.fullmatch(value.strip())):
+    if is_missing(value, class_names):
         raise BadRow("label is null", "the label is null; the name of a class is needed")
     name = _class_at(value, class_names) if class_names else _plain_name(value)
     if name is None:

@@ -189,7 +189,7 @@ def build(spec: CorpusSpec, config: BuildConfig) -> dict[str, list[dict[str, Any
     into = _language(config, generations)
     lineage = lineage_of(generations)
     given = (config.source, config.validation_file, config.test_file)
-    origins = read_origins(given, config.source_name, [run.manifest for run in lineage.runs])
+    origins = read_origins(given, config.source_name, [run.manifest for run in lineage.runs], config.dataset_config)
     licences = corpus_licensing(config, lineage, origins)
     if config.repo_id is not None:
         check_publishable(licences)

@@ -106,7 +106,10 @@ def corpus_of(
 
 
 def read_origins(
-    given: Sequence[str | None], called: str | None, manifests: Iterable[Mapping[str, Any]] = ()
+    given: Sequence[str | None],
+    called: str | None,
+    manifests: Iterable[Mapping[str, Any]] = (),
+    config: str | None = None,
 ) -> list[Corpus]:
     """What a corpus is made of, as stage 2 reads it: the sources, and what runs of stage 1 have recorded of theirs.
 
@@ -114,8 +117,9 @@ def read_origins(
         given: files, folders and Hub ids.
         called: what the user calls them. A local file has that name; what is on the Hub keeps its own beside it.
         manifests: of the runs.
+        config: of a dataset, which was read.
     """
-    found = [corpus_of(source, {}, {}) for source in dict.fromkeys(given) if source is not None]
+    found = [corpus_of(source, {}, {}, config) for source in dict.fromkeys(given) if source is not None]
     if called is not None:
         is_known = find_terms(called, SOURCES) is not None
         for place, corpus in enumerate(found):

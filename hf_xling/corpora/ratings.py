@@ -208,7 +208,9 @@ def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any
         InputError: a source that cannot be used, a split of which nothing is left, a name on the Hub for texts that
             must not be republished, or an output folder of another run.
     """
-    origins = read_origins([getattr(config, name) for name in _SOURCES], config.source_name)
+    origins = read_origins(
+        [getattr(config, name) for name in _SOURCES], config.source_name, config=config.dataset_config
+    )
     chain = rated_licensing(spec, config, origins)
     if config.repo_id:
         if barred := local_only(chain):

@@ -180,7 +180,8 @@ def _text(value: object, clean: bool) -> str:
 def _rating(
     value: Any, values: Mapping[str, float] | None, class_names: Sequence[str] | None, limits: Sequence[float] | None
 ) -> float:
-    number = rating_of(value, values, class_names)
+    # Without a map the numbers of classes are ratings as they are, -1 too.
+    number = rating_of(value, values, class_names if values is not None else None)
     if limits is not None and not limits[0] <= number <= limits[1]:
         raise BadRow("label out of range", f"the label is {number}; --label_range allows {limits[0]} to {limits[1]}")
     return number

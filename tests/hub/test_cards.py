@@ -25,7 +25,6 @@ FACTS = {
     **{"language": "en", "with_source": True, "splits": ["train", "test"], "leaked": 0, "chains": [], "of_source": []},
     **{"snli": False, "citations": []},
     "config": {
-        "dataset_config": None,
         "repo_id": None,
         "validation_share": 0.0,
         "test_share": 0.01,
