@@ -10,8 +10,8 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from hf_xling.corpora.origins import hub_file
 from hf_xling.errors import InputError
+from hf_xling.places import hub_file
 from hf_xling.pretrained import MODEL_OPTION
 
 MODULES, SETTINGS, TRANSFORMER = "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"

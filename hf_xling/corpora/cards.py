@@ -24,7 +24,7 @@ from hf_xling.errors import InputError
 from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import counts_table, render_card, renew_part
 from hf_xling.hub.names import model_name
-from hf_xling.tables import is_hub_id
+from hf_xling.tables import is_hub_id, table_files
 
 if TYPE_CHECKING:
     from hf_xling.corpora.builders import BuildConfig, CorpusSpec
@@ -217,7 +217,7 @@ def rejected_examples(folder: Path, reasons: Mapping[str, int]) -> dict[str, lis
     """
     found: dict[str, list[dict[str, str | None]]] = {reason: [] for reason in reasons}
     try:
-        for part in sorted((folder / "rejected").glob("*.parquet")):
+        for part in table_files(folder / "rejected"):
             with pyarrow.parquet.ParquetFile(part) as file:
                 for batch in file.iter_batches(batch_size=4096, columns=["source_text", "text", "reason"]):
                     for row in batch.to_pylist():

@@ -103,6 +103,8 @@ def predict(config: PredictConfig) -> tuple[int, int]:
 
 
 def _warn_of_unknown_tokens(model: RatingEnsemble | Rater, texts: Sequence[str], config: PredictConfig) -> None:
+    from hf_xling.regression.rater import Rater
+
     rater = model if isinstance(model, Rater) else model.members[0]
     found = coverage(rater.tokenizer, texts)
     if found.is_poor:

@@ -111,7 +111,7 @@ def corpus(tmp_path: Path, spec: CorpusSpec, *generated: str) -> dict[str, list[
 def test_a_corpus_takes_all_samples_of_a_sentence_into_its_group(world, sampled, tmp_path):
     world(["one", "two"], server=sampled, samples=3, seed=10, output="first")
     world("first/accepted", server=sampled, samples=2, seed=10, output="second")
-    facts = {"name": "x", "title": "x", "description": "x", "source_name": "x"}
+    facts = {"name": "x", "title": "x", "description": "x"}
     single = CorpusSpec(**facts, with_source=True, chains=(("paraphrase",),))
     found = corpus(tmp_path, single, "first")
     assert Counter(row["group"] for row in found["pairs"]) == {0: 3, 1: 3}

@@ -37,7 +37,7 @@ FACTS = {
     "shingle": 5,
     "audit": None,
     "reviews": [],
-    "sources": [{"name": "snli.jsonl", "revision": None, "sha256": None}],
+    "sources": [{"name": "snli.jsonl", "revision": None, "sha256": None, "config": None}],
     "generations": [],
     "license": licensing("The News", [], Published("dataset")),
     "script": "dataset_scripts/snli.py",

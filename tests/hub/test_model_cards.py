@@ -37,7 +37,7 @@ RESULTS = {
 }
 OF_ENCODER = {
     **{"settings": {"steps": 2}, "rows": 10, "pairs": False, "pooling": "cls", "mlp": True, "keep_mlp": False},
-    **{"max_length": 16, "adapter": False, "course": None},
+    **{"max_length": 16, "adapter": False, "course": None, "prompt": "", "normalize": False, "side": "right"},
 }
 OF_RATINGS = {
     **{"settings": {"steps": 2}, "rows": 10, "lowest": 1.0, "highest": 4.5, "mean": 2.5, "classes": None},
