@@ -28,7 +28,8 @@ def trained(corpus, bert_folder, folder, kind, side="right", **fields):
     tokenizer = AutoTokenizer.from_pretrained(bert_folder, padding_side=side)
     loader = {"loader": AutoModelForTextEncoding} if kind == "t5" else {}
     base = save_model(folder / "base", kind, tokenizer, **loader)
-    args = configure(folder / "run", **{"pooling": "mean", "max_steps": 1, **fields})
+    # Some families load this tokenizer as one of their own kind, which knows few of its words.
+    args = configure(folder / "run", **{"pooling": "mean", "max_steps": 1, "allow_unknown_tokens": True, **fields})
     trainer = SimCSETrainer(str(base), args, corpus)
     trainer.train()
     trainer.save_model(str(folder / "encoder"))
