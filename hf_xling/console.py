@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -42,7 +43,8 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
         if isinstance(error, XlingError):
             print(f"error: {one_line(error)}", file=sys.stderr)
             return error.status
-        if isinstance(error, _OF_PATHS) and error.filename is not None:
+        of_path = isinstance(error, _OF_PATHS) or getattr(error, "errno", None) in (errno.ENAMETOOLONG, errno.ELOOP)
+        if of_path and error.filename is not None:
             print(f"error: {one_line(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
             return InputError.status
         hint = "" if debug else " (--debug shows the traceback)"

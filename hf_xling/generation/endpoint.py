@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,7 +42,10 @@ NO_TOKEN = "none"
 # The statuses that say of any question that it is not for us, or not for this address.
 REFUSALS_OF_US = frozenset({301, 302, 303, 307, 308, 401, 403, 407})
 # What users copy behind the base URL of an endpoint.
-PATHS = re.compile(r"(/v1)?(/chat/completions|/completions|/models|/generate(_stream)?|/info|/health)?/*")
+PATHS = re.compile(
+    r"(/+v1)?(/+(chat/+completions|chat|completions|responses|messages|embeddings|models|generate(_stream)?|info|health))?/*$",
+    re.IGNORECASE,
+)
 # What the library, or the reading of an answer, raises where an answer is not what it should be.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, httpx.DecodingError)
 # The JSON of the last response in a task, as the response hook leaves it for the request that waits in that task.
@@ -108,15 +112,21 @@ class EndpointClient:
         self._token = api_key or (get_token() if ours else None) or NO_TOKEN
         # A proxy of the environment is for the world outside.
         self._trusts_environment = not LOOPBACK.fullmatch(address.hostname or "")
-        self._proxy = proxy_for(self.url) if self._trusts_environment else None
+        proxy = proxy_for(self.url) if self._trusts_environment else None
+        self._by_proxy = f"; requests go through {proxy}" if proxy else ""
 
     async def __aenter__(self) -> Self:
+        try:
+            self._http = self._make_http_client()
+        except Exception as error:  # a proxy of a kind that the library does not speak, or that is no URL
+            raise EndpointError(f"--endpoint {self.name}: {self._failure(error)}") from error
         client = AsyncInferenceClient(self.url, provider="hf-inference", token=self._token, timeout=self.timeout)
         self._client = await client.__aenter__()
         return self
 
     async def __aexit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._client.__aexit__(kind, error, trace)
+        await self._http.aclose()  # which the library never had, if it was asked for nothing
 
     async def info(self) -> EndpointInfo:
         """Ask the endpoint what it serves: by `/info`, and by `/v1/models` where there is none.
@@ -186,20 +196,19 @@ class EndpointClient:
     @property
     def _inference(self) -> AsyncInferenceClient:
         # The library makes its HTTP client at the first call, by the factory that was set last: here, by this one's.
-        set_async_client_factory(self._make_http_client)
+        set_async_client_factory(lambda: self._make_http_client() if self._http.is_closed else self._http)
         return self._client
 
     def _make_http_client(self) -> Any:
         # The library's own factory refuses every call under HF_HUB_OFFLINE=1, loopback too; an endpoint is not the Hub.
         trust_env = self._trusts_environment
-        self._http = httpx.AsyncClient(
+        return httpx.AsyncClient(
             timeout=self.timeout,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
             transport=self._transport or transport_for_many(trust_env),
             event_hooks={"request": [self._keep_token], "response": [self._read]},
             trust_env=trust_env,
         )
-        return self._http
 
     async def _keep_token(self, request: Any) -> None:
         if request.headers.get("Authorization") == f"Bearer {NO_TOKEN}":
@@ -213,11 +222,16 @@ class EndpointClient:
         """
         await response.aread()
         body = None
-        with suppress(ValueError, RecursionError):
-            body = response.json()
+        for read in (response.json, lambda: json.loads(response.text)):  # the latter by the charset that it names
+            with suppress(ValueError, RecursionError):
+                body = read()
+                break
         if response.status_code >= 300:
+            if body is None and not response.text.lstrip().startswith("<"):
+                body = response.text[:1000]
             raise failure_of(response.status_code, response.reason_phrase, response.headers, body)
-        if (failure := failure_within(response.headers, body)) is not None:
+        is_answer = not response.url.path.endswith("/health")
+        if is_answer and (failure := failure_within(response.headers, body)) is not None:
             raise failure
         _body.set(body)
         if self.on_times is not None and (times := queue_times(response.headers)) is not None:
@@ -232,11 +246,14 @@ class EndpointClient:
             failure = self._failure(error)
             if failure.status != 404:  # a server that answers chats alone
                 raise EndpointError(f"--endpoint {self.name}: {failure} (asked for /v1/models)") from error
-        models = model_names(_body.get())
-        if len(models) != 1:
+            told = f"names no model ({failure})"
+        else:
+            models = model_names(_body.get())
+            if models is not None and len(models) == 1:
+                return models[0]
             told = f"serves {len(models):,} models ({', '.join(models[:3])}, …)" if models else "names no model"
-            raise InputError(f"--endpoint {self.name}: {told} at /v1/models; give the one to ask for as --model")
-        return models[0]
+            told = f"does not answer with a list of models{self._by_proxy}" if models is None else told
+        raise InputError(f"--endpoint {self.name}: {told} at /v1/models; give the one to ask for as --model")
 
     async def _generate(self, request: Request) -> None:
         # `POST /` answers a list and may echo the prompt, so the path is always named.
@@ -251,8 +268,8 @@ class EndpointClient:
         """`error` as the project's own, without the key for the endpoint, and with the proxy that may be the cause."""
         failure = _request_error(error)
         reason = str(failure) if self._token == NO_TOKEN else str(failure).replace(self._token, "***")
-        if self._proxy and (failure.status in (403, 407) or failure.kind in ("unavailable", "timeout")):
-            reason = f"{reason}; requests go through {self._proxy}"
+        if failure.kind in ("unavailable", "timeout", "transient", "denied"):
+            reason += self._by_proxy
         if reason == str(failure):
             return failure
         return RequestError(reason, failure.kind, failure.status, failure.wait)
@@ -261,7 +278,7 @@ class EndpointClient:
 def base_url(url: str) -> str:
     """`url` without white space around it and without a path of the API behind it."""
     url = url.strip()
-    return re.sub(rf"{PATHS.pattern}$", "", url)
+    return PATHS.sub("", url)
 
 
 def is_base_url(url: str) -> bool:

@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal, Self
 from filelock import FileLock, Timeout
 
 from hf_xling.errors import InputError, XlingError
-from hf_xling.generation.records import CUT_ENDINGS, Completion
+from hf_xling.generation.records import Completion, is_cut
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _KEY = slice(18, 82)  # of a line: 8 digits of checksum, a space, `{"key": "`, t
 _OFFSET_BITS = 48
 _STATES: tuple[Literal["answered", "cut", "failed"], ...] = ("answered", "cut", "failed")
 _FAILED = 2
-_ENDING, _CUT_ENDINGS = b', "finish_reason": "', frozenset(word.encode() for word in CUT_ENDINGS)
+_ENDING = b', "finish_reason": "'
 
 
 class Ledger:
@@ -208,4 +208,4 @@ def _state(content: bytes) -> int:
     if b', "error": "' in content:
         return _FAILED
     start = content.find(_ENDING) + len(_ENDING)
-    return int(start >= len(_ENDING) and content[start : content.find(b'"', start)].lower() in _CUT_ENDINGS)
+    return int(start >= len(_ENDING) and is_cut(content[start : content.find(b'"', start)].decode()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any, Self
 
 from hf_xling.errors import one_line
@@ -13,12 +15,13 @@ from hf_xling.errors import one_line
 # The words, in lower case, by which servers say how an answer ended. Any other word, or none, is not a whole answer.
 # fmt: off
 WHOLE_ENDINGS = frozenset([
-    "stop", "eos", "eos_token", "stop_sequence", "stop_token", "stop_str", "end_turn", "end_of_turn", "endoftext",
-    "end", "complete", "completed", "finish", "finished", "done",
+    "stop", "eos", "eos_token", "stop_sequence", "stop_sequences", "stop_token", "stop_str", "stop_word", "stop_words",
+    "word", "end_turn", "end_of_turn", "endoftext", "end", "complete", "completed", "finish", "finished", "done",
 ])
 CUT_ENDINGS = frozenset([
     "length", "limit", "token_limit", "max_length", "max_tokens", "max_new_tokens", "max_output_tokens",
-    "max_completion_tokens", "model_length", "model_context_window_exceeded",
+    "max_completion_tokens", "model_length", "model_context_window_exceeded", "context_length",
+    "context_length_exceeded", "error_limit",
 ])
 # The server's own fault: the same request may end well the next time.
 BROKEN_ENDINGS = frozenset([
@@ -93,17 +96,17 @@ class Completion:
     @property
     def is_whole(self) -> bool:
         """Whether the endpoint says that the answer came to its own end."""
-        return (self.finish_reason or "").lower() in WHOLE_ENDINGS
+        return plain_ending(self.finish_reason or "") in WHOLE_ENDINGS
 
     @property
     def is_cut(self) -> bool:
         """Whether the endpoint says that the answer was cut at its limit of tokens."""
-        return (self.finish_reason or "").lower() in CUT_ENDINGS
+        return is_cut(self.finish_reason or "")
 
     @property
     def is_broken(self) -> bool:
         """Whether a fault of the server ended the answer."""
-        return (self.finish_reason or "").lower() in BROKEN_ENDINGS
+        return plain_ending(self.finish_reason or "") in BROKEN_ENDINGS
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set, as JSON takes them."""
@@ -111,6 +114,23 @@ class Completion:
 
 
 _COMPLETION_FIELDS = tuple(field.name for field in fields(Completion))
+
+
+@lru_cache(1024)
+def plain_ending(word: str) -> str:
+    """A finish reason as the sets above have it: `FINISH_REASON_MAX_TOKENS`, `maxTokens` and `max-tokens` are one."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.-]+", "_", word.strip()).lower()
+    return re.sub(r"^(finish_?reason|stopped)_", "", words)
+
+
+def is_cut(word: str) -> bool:
+    """Whether a finish reason says that the limit of tokens cut the answer."""
+    return plain_ending(word) in CUT_ENDINGS
+
+
+def is_known_ending(word: str) -> bool:
+    """Whether a finish reason says that the answer is whole, or that it was cut."""
+    return plain_ending(word) in WHOLE_ENDINGS | CUT_ENDINGS
 
 
 def whole_number(value: Any, most: int) -> int | None:
@@ -126,7 +146,8 @@ def whole_number(value: Any, most: int) -> int | None:
 def _ending(value: Any) -> str | None:
     """A finish reason as one short word or line. Some servers wrap theirs in an object, as in `{"type": "stop"}`."""
     if isinstance(value, Mapping):
-        value = next((word for name in ("type", "reason") if isinstance(word := value.get(name), str)), value)
+        names = ("type", "reason", "kind", "name")
+        value = next((word for name in names if isinstance(word := value.get(name), str)), value)
     if value is None or value == "":
         return value
     return one_line(value if isinstance(value, str) else json.dumps(value), 60)

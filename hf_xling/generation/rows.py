@@ -54,7 +54,7 @@ ROWS_PER_BATCH = 4096  # whose embeddings are computed together
 NOT_ASKED = Completion(None, error="was not asked")
 NO_SOURCE_TEXT = Verdict(None, dict.fromkeys(score.name for score in SCORES), ("no_source_text",))
 # The beginnings of errors that a text can bring about by itself (424: TGI failed on it); any other is the endpoint's.
-ERRORS_OF_TEXTS = ("400", "413", "422", "424")
+ERRORS_OF_TEXTS = ("400", "403", "413", "422", "424", "451")
 
 
 @dataclass

@@ -276,9 +276,13 @@ def main(argv: Sequence[str]) -> str:
     rejected = f"{manifest['rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
     reasoning = manifest["reasoning"]["stripped"]
     stripped = f"\nthe model's reasoning was stripped from {reasoning:,} answers" if reasoning else ""
+    words = manifest["examples"].get("endpoint", "").removeprefix("endpoint: ")
+    failed = (
+        f"\nthe endpoint failed on {manifest['reasons']['endpoint']:,} of them, first with `{words}`" if words else ""
+    )
     closing = (
         f"{manifest['rows']:,} rows ({manifest['distinct_texts']:,} distinct texts): "
-        f"{manifest['accepted']:,} accepted, {rejected}{stripped}\n"
+        f"{manifest['accepted']:,} accepted, {rejected}{failed}{stripped}\n"
         f"accepted rows: {Path(config.output_dir) / 'accepted'}"
     )
     share = manifest["rejected"] / (manifest["accepted"] + manifest["rejected"])

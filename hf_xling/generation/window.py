@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -28,10 +27,10 @@ MOST_TRIES = {
 }
 # A denial is final, unless another endpoint may see it otherwise.
 MOST_TRIES_OF_SEVERAL = {**MOST_TRIES, "denied": 3}
-# So many failures in a row for the same reason (a wrong token, a used-up credit, a missing chat template) end the run,
-# unless an answered request shows that they are about these texts: the next million will fare no better.
-MOST_FAILURES_ALIKE = 20
-_VARYING = re.compile(r"\S*\d\S*")  # of a reason: counts, identifiers, times
+# So many failures in a row (a wrong token, a used-up credit, a missing chat template) end the run, unless an answered
+# request shows that they are about these texts: the next million will fare no better.
+MOST_FAILURES_IN_A_ROW = 20
+FAILURES_AT_THE_END = 5  # in a row, that are looked into when nothing is left to send
 LONGEST_WAIT = 30.0  # seconds before a request is sent again
 
 
@@ -80,7 +79,7 @@ class Window:
         self._waiting: dict[_Job, asyncio.TimerHandle] = {}  # what backs off
         self._in_flight: set[asyncio.Task] = set()
         self._exhausted = self._stopping = False
-        self._answered, self._failure, self._alike = answered, "", 0
+        self._answered, self._failures = answered, 0
         self.sent = 0
 
     @property
@@ -92,7 +91,7 @@ class Window:
         """Send all requests.
 
         Raises:
-            EndpointError: no endpoint came back, or all requests fail for the same reason.
+            EndpointError: no endpoint came back, or all requests fail.
             Stopped: `drain` or `drop` was called.
             Exception: what `record` or the iterator of requests raised. Requests in flight are dropped.
         """
@@ -101,6 +100,8 @@ class Window:
         try:
             self._fill()
             await self._done
+            if self._failures >= FAILURES_AT_THE_END and self._answered is not None:
+                await self._check_failures(*self._last)
         finally:
             self._cancel_waiting()
             for task in self._in_flight:
@@ -173,28 +174,26 @@ class Window:
         if follow_up is not None and not self._stopping:
             self._next.append(_Job(follow_up))
         if completion.error is None:
-            self._alike, self._answered = 0, job.request if completion.text else self._answered
-        else:
-            await self._check_failures(completion.error, endpoint)
-
-    async def _check_failures(self, error: str, endpoint: Endpoint) -> None:
-        """Raise an `EndpointError` after too many failures in a row for the same reason, unless it is one of texts."""
-        reason = _VARYING.sub("#", error)
-        self._failure, self._alike = reason, self._alike + 1 if reason == self._failure else 1
-        if self._alike < MOST_FAILURES_ALIKE:
+            self._failures, self._answered = 0, job.request if completion.text else self._answered
             return
-        self._alike = 0
+        self._failures, self._last = self._failures + 1, (endpoint, completion.error)
+        if self._failures % MOST_FAILURES_IN_A_ROW == 0:
+            await self._check_failures(*self._last)
+
+    async def _check_failures(self, endpoint: Endpoint, error: str) -> None:
+        """Raise an `EndpointError` after too many failures in a row, unless an answered request is answered again."""
+        failures = self._failures
         if self._answered is not None:
             self.sent += 1
             try:
                 await endpoint.client.complete(self._answered, self._stop)
                 return
             except RequestError as failure:
-                if _VARYING.sub("#", str(failure)) != reason:
-                    return  # which tells nothing of this one
+                if failure.kind in ("overloaded", "unavailable", "timeout"):
+                    return  # which tells nothing
         raise EndpointError(
-            f"--endpoint {endpoint.client.name}: {MOST_FAILURES_ALIKE} requests in a row failed for the same reason: "
-            f"`{error}`; all answers so far are kept, and the same command asks for the others"
+            f"--endpoint {endpoint.client.name}: {failures} requests in a row failed, the last with `{error}`; all "
+            "answers so far are kept, and the same command asks for the others"
         )
 
     def _send_later(self, job: _Job, tries: int) -> None:

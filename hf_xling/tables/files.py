@@ -15,6 +15,7 @@ _SAME = {".json": ".jsonl", ".ndjson": ".jsonl", ".tab": ".tsv", ".pq": ".parque
 PACKED = (".gz", ".bz2", ".xz", ".zst")  # a suffix behind that of the kind
 # What may hold rows too, but is not read.
 _OTHER = (".xlsx", ".xls", ".ods", ".arrow", ".feather", ".orc", ".avro", ".zip", ".tar", ".tgz", ".7z", ".sqlite")
+_HIDDEN = (".", "_", "~$")  # beginnings of names; the last one is of the lock files of Office programs
 # Beside other tables these kinds are notes and settings.
 _BESIDE = (".txt", ".json")
 _NO_DATA = re.compile(
@@ -52,8 +53,10 @@ def check_name(path: Path) -> None:
 
 
 def table_files(folder: Path) -> list[Path]:
-    """The tables that lie in `folder` itself, sorted; hidden files (`.x`, `_x`) are none."""
-    return sorted(path for path in folder.glob("*") if kind_of(path) and path.name[0] not in "._" and path.is_file())
+    """The tables that lie in `folder` itself, sorted; hidden files (`.x`, `_x`, `~$x`) are none."""
+    return sorted(
+        path for path in folder.glob("*") if kind_of(path) and not path.name.startswith(_HIDDEN) and path.is_file()
+    )
 
 
 def has_tables(folder: Path) -> bool:
@@ -91,7 +94,7 @@ def files_by_split(folder: Path) -> dict[str | None, list[Path]]:
 
 def _shown_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        hidden = any(part.startswith(_HIDDEN) for part in path.relative_to(folder).parts)
         if not hidden and not _NO_DATA.fullmatch(path.name) and path.is_file():
             yield path
 

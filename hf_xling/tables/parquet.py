@@ -40,7 +40,7 @@ def parquet_table(paths: Sequence[Path], name: str, rows: int) -> Iterator[Table
                         batch = pyarrow.Table.from_batches([batch]).select(schema.names).cast(schema)
                     yield Table(name, batch.to_pydict(), start=start, class_names=classes)
                     start += len(batch)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: strings that are not UTF-8
         raise InputError(f"{path}: not readable as Parquet: {one_line(error)}") from error
     if start == 0:
         yield Table(name, schema.empty_table().to_pydict(), class_names=classes)

@@ -150,9 +150,14 @@ def _with_delimiter(lines: Iterator[str], name: str, delimiter: str) -> Iterator
     if said and said[1] == delimiter:
         head = ["\n" if line.strip("\r\n") == header else line for line in head]
     for other, word in _DELIMITERS.items():
-        found = header is not None and delimiter not in header and header.count(other)
+        found = header.count(other) if header is not None else 0
         named = found and (other != "," or ", " not in header)  # `a text, as written` is a name
-        if named and (first is None or first.count(other) >= found):
+        fits = first is None or first.count(other) >= found
+        if named and delimiter in header:  # in the name of a column, if the other one alone splits both lines alike
+            fits = (
+                first is not None and first.count(other) == found and first.count(delimiter) != header.count(delimiter)
+            )
+        if named and fits:
             ways = {"\t": "name it .tsv", ",": "name it .csv"}
             way = ways.get(other, f"save it with {_DELIMITERS[delimiter]}")
             raise InputError(

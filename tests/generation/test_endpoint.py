@@ -52,8 +52,8 @@ def test_what_is_no_tgi_is_spoken_to_in_chat_by_the_name_of_its_model(answer, wi
         (lambda: models("a", "b"), "serves 2 models (a, b, …) at /v1/models"),
         (lambda: models(*"abcde"), "serves 5 models (a, b, c, …) at /v1/models"),
         (lambda: models(), "names no model at /v1/models"),
-        (lambda: httpx.Response(404), "names no model at /v1/models"),
-        (lambda: httpx.Response(200, text="<html>"), "names no model at /v1/models"),
+        (lambda: httpx.Response(404), "names no model (404 Not Found) at /v1/models"),
+        (lambda: httpx.Response(200, text="<html>"), "does not answer with a list of models at /v1/models"),
         (lambda: {"data": [{"name": "a"}]}, "names no model at /v1/models"),
     ],
 )

@@ -1,7 +1,5 @@
-import json
-
 import pytest
-from wires import GENERATE, Wire, chatted, complete, generated, httpx, with_client
+from wires import GENERATE, Wire, complete, generated, httpx, with_client
 
 from hf_xling.generation.protocol import RequestError
 
@@ -36,7 +34,7 @@ def error(status, kind=None, message="bad luck"):
         (lambda: error(429), "429 bad luck", "overloaded"),
         (lambda: error(500, "incomplete_generation"), "500 bad luck", "transient"),
         (lambda: error(501), "501 bad luck", "transient"),
-        (lambda: httpx.Response(524, text="error code: 524"), "524 no reason given", "transient"),
+        (lambda: httpx.Response(524, text="error code: 524"), "524 error code: 524", "transient"),
         (lambda: error(503, "healthcheck"), "503 bad luck", "unavailable"),
         (lambda: httpx.Response(502, text="<html>proxy</html>"), "502 Bad Gateway", "unavailable"),
         (lambda: httpx.Response(503), "503 Service Unavailable", "unavailable"),
@@ -44,7 +42,7 @@ def error(status, kind=None, message="bad luck"):
         (lambda: httpx.Response(408), "408 Request Timeout", "timeout"),
         (lambda: httpx.Response(401), "401 Unauthorized", "denied"),
         (lambda: error(403, message="not yours"), "403 not yours", "denied"),
-        (lambda: httpx.Response(404, text="not\nhere"), "404 Not Found", "denied"),
+        (lambda: httpx.Response(404, text="not\nhere"), "404 not here", "denied"),
         (lambda: httpx.Response(405, json=["no"]), "405 Method Not Allowed", "denied"),
         (lambda: httpx.Response(307, headers={"Location": "https://other.test"}), "307 Temporary Redirect", "denied"),
     ],
@@ -69,7 +67,7 @@ def test_the_status_says_what_kind_of_failure_it_is(answer, reason, kind, wire):
         ({"detail": ["odd"]}, "Bad Request"),
         ({"error": {"code": 7}}, "{'code': 7}"),
         ({}, "Bad Request"),
-        ("just text", "Bad Request"),
+        ("just text", "just text"),
     ],
     ids=range(9),
 )
@@ -108,15 +106,13 @@ def test_no_answer_is_a_failure_without_a_status(answer, reason, kind, wire):
         ("generate", lambda: {"text": "x"}),
         ("generate", lambda: []),
         ("generate", lambda: generated(None)),
-        ("generate", lambda: httpx.Response(200, text=json.dumps(generated("\ud83d")))),
         ("chat", lambda: httpx.Response(200, text='{"choices": [')),
         ("chat", lambda: {"choices": []}),
         ("chat", lambda: {}),
         ("chat", lambda: httpx.Response(200, text="")),
         ("chat", lambda: httpx.Response(200, text="<html>sign in</html>")),
-        ("chat", lambda: httpx.Response(200, text=json.dumps(chatted("\ud83d")))),
     ],
-    ids=range(11),
+    ids=range(9),
 )
 def test_an_answer_that_is_none_may_be_one_the_next_time(wire, answer):
     assert failure(answer(), wire) == (MALFORMED, "transient", None)

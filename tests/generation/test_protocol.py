@@ -1,5 +1,6 @@
 """Whatever a server puts into the fields of an answer, rows and ledgers hold the project's own types."""
 
+import asyncio
 import json
 import zlib
 from contextlib import suppress
@@ -17,6 +18,7 @@ from loopback import LoopbackTGI
 from wires import CHAT, Wire, chatted, complete, generated, httpx, with_client
 
 from hf_xling.errors import EndpointError, InputError, XlingError
+from hf_xling.generation.endpoint import EndpointClient
 from hf_xling.generation.ledger import Ledger
 from hf_xling.generation.protocol import RequestError, waiting_time
 from hf_xling.generation.records import Completion
@@ -73,7 +75,12 @@ def test_a_count_of_tokens_is_read_where_it_is_one(value, tokens):
     ("value", "ending", "is_whole", "is_cut"),
     [
         *((word, word, True, False) for word in ("stop", "STOP", "eos_token", "end_turn", "stop_sequence", "COMPLETE")),
+        *((word, word, True, False) for word in ("FINISH_REASON_STOP", "FinishReason.STOP", "endTurn", "stopped_eos")),
         *((word, word, False, True) for word in ("length", "max_tokens", "MAX_TOKENS", "model_length", "Length")),
+        *(
+            (word, word, False, True)
+            for word in ("FINISH_REASON_MAX_TOKENS", "maxTokens", "max-tokens", "stopped_limit")
+        ),
         *((word, word, False, False) for word in ("content_filter", "abort", "SAFETY", "tool_calls", "", "a word")),
         (None, None, False, False),
         (2, "2", False, False),
@@ -97,10 +104,29 @@ def test_a_content_in_parts_is_their_text():
     parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a "}, {"type": "text", "text": "dog"}]
     assert complete(chatted(parts), "chat").text == "a dog"
     assert complete(chatted([]), "chat").text == ""
+    assert complete(chatted(["a ", "dog"]), "chat").text == "a dog"
+    assert complete(chatted({"type": "output_text", "text": "a dog"}), "chat").text == "a dog"
+    assert complete({"choices": [{"text": "a dog", "finish_reason": "stop"}]}, "chat").text == "a dog"
+    two = chatted("second")
+    two["choices"][0]["index"] = 1
+    assert complete({**two, "choices": two["choices"] + chatted("first")["choices"]}, "chat").text == "first"
     assert complete([generated("a list of one")]).text == "a list of one"
 
 
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_a_finish_reason_under_another_name_counts_where_there_is_none():
+    for field, word, is_whole in (("native_finish_reason", "STOP", True), ("stop_reason", "###", False)):
+        answer = chatted("x", None)
+        answer["choices"][0][field] = word
+        assert complete(answer, "chat").is_whole == is_whole
+
+
+@pytest.mark.parametrize("wire", ["generate", "chat"])
+def test_half_of_a_surrogate_pair_is_a_damaged_character(wire):
+    answer = as_json((generated if wire == "generate" else chatted)("fine \ud83d"))
+    assert complete(answer, wire).text == "fine \ufffd"
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])
 @pytest.mark.parametrize("content", [None, ""])
 def test_reasoning_without_an_answer_is_seen_as_reasoning_that_never_ended(world, field, content):
     """`reasoning_content` (vLLM, DeepSeek) or `reasoning` (OpenRouter) beside a null content."""
@@ -316,6 +342,27 @@ def at(seconds: float) -> datetime:
         ({}, {"error": "Model org/m is currently loading", "estimated_time": 20.5}, 20.5),
         ({}, {"error": {"metadata": {"retry_after": 3}}}, 3),
         ({"retry-after": "5"}, {"retry_after": 9}, 5),
+        ({"x-rate-limit-reset": "8"}, None, 8),
+        ({"x-ratelimit-retry-after": "8"}, None, 8),
+        ({"x-ms-retry-after-ms": "800"}, None, 0.8),
+        ({"x-ratelimit-reset-ms": "1500"}, None, 1.5),
+        ({"retry-after": "5, 5"}, None, 5),
+        ({"retry-after": "1d"}, None, 86400),
+        ({"ratelimit": "limit=100, remaining=0, reset=50"}, None, 50),
+        (
+            {
+                **{"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"},
+                **{"x-ratelimit-remaining-tokens": "5000", "x-ratelimit-reset-tokens": "1s"},
+            },
+            None,
+            60,
+        ),
+        ({}, {"error": {"metadata": {"headers": {"X-RateLimit-Reset": str(int(at(30).timestamp() * 1000))}}}}, 30),
+        ({}, {"error": {"message": "You can retry your request in 12 secs"}}, 12),
+        ({}, {"error": "try again in 1 minute and 30 seconds"}, 90),
+        ({}, {"error": "the limit resets at 2026-11-30T12:00:45Z"}, 45),
+        ({}, "slow down, try again in 8 seconds", 8),
+        ({}, {"error": "we retry requests 3 times"}, None),
         ({}, {"error": "you must wait"}, None),
         ({}, ["odd"], None),
         ({}, None, None),
@@ -347,6 +394,14 @@ def test_a_reset_of_a_limit_is_no_waiting_time_of_another_failure():
         ({"error": {"code": "rate_limit_exceeded", "message": "slow"}}, "overloaded", "rate_limit_exceeded slow"),
         ({"error": {"code": "insufficient_quota", "message": "pay"}}, "denied", "insufficient_quota pay"),
         ({"error": "out of luck"}, "transient", "out of luck"),
+        ({"object": "error", "message": "slow", "code": 429}, "overloaded", "429 slow"),
+        ({"code": 402, "message": "Insufficient balance"}, "denied", "402 Insufficient balance"),
+        ({"status": 503, "detail": "no server"}, "unavailable", "503 no server"),
+        ({"errors": [{"message": "slow", "code": 429.0}]}, "overloaded", "429 slow"),
+        ([{"error": {"code": 429, "message": "slow"}}], "overloaded", "429 slow"),
+        ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "overloaded", "1002 rate limit"),
+        ({"error_code": 18, "error_msg": "too many requests"}, "overloaded", "18 too many requests"),
+        ({"error": {"code": "context_length_exceeded", "message": "no"}}, "refused", "context_length_exceeded no"),
         ({"error": True}, "transient", "True"),
         ({"choices": [{"error": {"code": 502, "message": "up"}, "message": {"content": ""}}]}, "unavailable", "502 up"),
     ],
@@ -362,6 +417,8 @@ def test_an_error_in_an_answer_with_status_200_is_one(wire, body, kind, reason):
 def test_an_error_of_null_is_none():
     assert complete({**chatted("x"), "error": None}, "chat").text == "x"
     assert complete({**generated("x"), "error": ""}).text == "x"
+    assert complete({**chatted("x"), "error": {"message": None, "code": None}}, "chat").text == "x"
+    assert complete({**chatted("x"), "message": "fine"}, "chat").text == "x"
 
 
 def test_a_used_up_credit_is_no_overload():
@@ -369,6 +426,14 @@ def test_a_used_up_credit_is_no_overload():
     with pytest.raises(RequestError) as caught:
         complete(httpx.Response(429, json=body, headers={"retry-after": "5"}), "chat")
     assert caught.value.kind == "denied"
+
+
+def test_a_limit_by_the_minute_is_an_overload_whatever_it_says_of_billing():
+    told = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "exceeded your current quota, see billing"}
+    told["details"] = [{"retryDelay": "26s"}]
+    with pytest.raises(RequestError) as caught:
+        complete(httpx.Response(429, json={"error": told}), "chat")
+    assert (caught.value.kind, caught.value.wait) == ("overloaded", 26)
 
 
 # What an endpoint says of itself
@@ -404,12 +469,15 @@ def test_an_info_that_names_no_model_is_none(info):
         (lambda: httpx.Response(500, json={"error": "broken"}), EndpointError, "500 broken (asked for /v1/models)"),
         (lambda: httpx.Response(502, text="<html>"), EndpointError, "502 Bad Gateway (asked for /v1/models)"),
         (lambda: httpx.Response(429), EndpointError, "429 Too Many Requests (asked for /v1/models)"),
-        (lambda: httpx.Response(404), InputError, "names no model at /v1/models; give the one to ask for as --model"),
+        (lambda: httpx.Response(404), InputError, "(404 Not Found) at /v1/models; give the one to ask for as --model"),
         (lambda: {"data": [{"id": 7}, {"name": "x"}, 3]}, InputError, "names no model at /v1/models"),
-        (lambda: {"data": {"id": "x"}}, InputError, "names no model at /v1/models"),
-        (lambda: httpx.Response(200, text="<html>sign in</html>"), InputError, "names no model at /v1/models"),
+        (lambda: {"data": {"id": "x"}}, InputError, "does not answer with a list of models at /v1/models"),
+        (lambda: httpx.Response(200, text="<html>sign in</html>"), InputError, "does not answer with a list of models"),
+        (lambda: httpx.Response(404, text="wrong port"), InputError, "names no model (404 wrong port) at /v1/models"),
+        (lambda: {"message": "Invalid key", "code": 401}, EndpointError, "401 Invalid key (asked for /v1/models)"),
+        (lambda: [{"id": "a"}, {"id": "b"}], InputError, "serves 2 models (a, b, …)"),
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_why_no_model_is_known_is_said(answer, error, said):
     wire = Wire({"/v1/models": answer()}, by_path=True)
@@ -453,6 +521,11 @@ def test_the_proxy_that_is_in_the_way_is_named_without_its_password(monkeypatch)
             caught.value
         )
         assert "secret" not in str(caught.value)
+    for wrong in ("socks5://proxy.test:1080", "ftp://proxy.test", "http://proxy.test:port"):
+        monkeypatch.setenv("HTTPS_PROXY", wrong)
+        with pytest.raises(EndpointError, match=r"--endpoint https://host.test: .*HTTPS_PROXY"):
+            asyncio.run(EndpointClient("https://host.test").__aenter__())
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
     monkeypatch.setenv("NO_PROXY", "host.test")
     with pytest.raises(EndpointError) as caught:
         with_client(Wire(httpx.ConnectError("refused")), lambda client: client.info(), "https://host.test")

@@ -13,7 +13,7 @@ from hf_xling.errors import EndpointError
 from hf_xling.generation.pool import Pool
 from hf_xling.generation.protocol import RequestError
 from hf_xling.generation.records import Completion, Request
-from hf_xling.generation.window import MOST_FAILURES_ALIKE, MOST_TRIES
+from hf_xling.generation.window import MOST_FAILURES_IN_A_ROW, MOST_TRIES
 
 
 @pytest.mark.parametrize(("count", "most"), [(0, 4), (1, 8), (20, 1), (20, 4), (20, 100)])
@@ -206,7 +206,7 @@ OUTCOMES = st.lists(st.sampled_from([*MOST_TRIES, "refused", "more"]), max_size=
 
 @settings(max_examples=150)
 @given(
-    st.lists(OUTCOMES, max_size=MOST_FAILURES_ALIKE - 1),  # more that are refused alike would end the run
+    st.lists(OUTCOMES, max_size=MOST_FAILURES_IN_A_ROW - 1),  # more that are refused alike would end the run
     st.lists(st.integers(1, 5), min_size=1, max_size=3),
     st.randoms(use_true_random=False),
 )

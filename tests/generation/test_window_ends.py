@@ -9,7 +9,7 @@ from virtual_time import run
 from hf_xling.errors import EndpointError
 from hf_xling.generation.protocol import RequestError
 from hf_xling.generation.records import Completion, Request
-from hf_xling.generation.window import MOST_FAILURES_ALIKE, Stopped, Window
+from hf_xling.generation.window import MOST_FAILURES_IN_A_ROW, Stopped, Window
 
 # Outages, denials, errors of our own
 
@@ -44,14 +44,14 @@ def test_denials_in_a_row_end_the_run():
     with pytest.raises(EndpointError) as caught:
         send_all(pool_of(client), requests(100), record=lambda request, completion: recorded.append(completion.error))
     assert str(caught.value).startswith(
-        "--endpoint http://fake: 20 requests in a row failed for the same reason: `401`; all answers so far are kept"
+        "--endpoint http://fake: 20 requests in a row failed, the last with `401`; all answers so far are kept"
     )
-    assert MOST_FAILURES_ALIKE == 20 <= len(recorded) < 20 + 4
+    assert MOST_FAILURES_IN_A_ROW == 20 <= len(recorded) < 20 + 4
 
 
 def test_denials_that_are_not_in_a_row_end_nothing():
     async def answer(request):
-        return failure("denied") if int(request.source) % MOST_FAILURES_ALIKE else "x"
+        return failure("denied") if int(request.source) % MOST_FAILURES_IN_A_ROW else "x"
 
     assert len(send_all(pool_of(FakeClient(answer), most=1), requests(100))) == 100
 
@@ -68,9 +68,9 @@ def test_failures_for_the_same_reason_end_the_run_from_the_first_or_from_the_mid
         )
 
     client, recorded = FakeClient(answer), []
-    with pytest.raises(EndpointError, match="20 requests in a row failed for the same reason: `402 used up, id "):
+    with pytest.raises(EndpointError, match="20 requests in a row failed, the last with `402 used up, id "):
         send_all(pool_of(client), requests(1000), record=lambda _, completion: recorded.append(completion.error))
-    assert len(recorded) <= good + MOST_FAILURES_ALIKE + 8
+    assert len(recorded) <= good + MOST_FAILURES_IN_A_ROW + 8
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["of an earlier run", "of this one"])
@@ -85,14 +85,20 @@ def test_texts_that_fail_alike_end_nothing_where_another_is_still_answered(known
     client, recorded = FakeClient(answer), []
     sent = requests(100)[1 if known else 0 :]
     send_all(pool_of(client), sent, record=lambda request, _: recorded.append(request.source), answered=answered)
-    assert len(recorded) == len(sent) and client.tries["known" if known else "0"] >= 99 // MOST_FAILURES_ALIKE
+    assert len(recorded) == len(sent) and client.tries["known" if known else "0"] >= 99 // MOST_FAILURES_IN_A_ROW
 
 
-def test_failures_for_different_reasons_end_nothing():
+@pytest.mark.parametrize(("left", "ends"), [(4, False), (5, True), (15, True)])
+def test_failures_at_the_end_are_looked_into(left, ends):
     async def answer(request):
-        return RequestError("abcdefgh"[int(request.source) % 8], "refused", 400)
+        return "x" if client.tries.total() <= 40 else failure("refused", 400)
 
-    assert len(send_all(pool_of(FakeClient(answer)), requests(200))) == 200
+    client = FakeClient(answer)
+    if not ends:
+        assert len(send_all(pool_of(client, most=1), requests(40 + left))) == 40 + left
+        return
+    with pytest.raises(EndpointError, match=f"{left} requests in a row failed, the last with `400`"):
+        send_all(pool_of(client, most=1), requests(40 + left))
 
 
 @pytest.mark.parametrize("most", [1, 4])

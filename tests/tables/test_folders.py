@@ -52,7 +52,9 @@ def test_any_name_of_a_folder_and_its_files(tmp_path, name, kind):
     assert split_names(str(folder)) == {"splits": ["train", "test"], "card": ["train"]}.get(kind)
 
 
-@pytest.mark.parametrize("junk", ["._part-0.parquet", ".DS_Store", "_SUCCESS", ".part-0.parquet.crc", "_metadata"])
+@pytest.mark.parametrize(
+    "junk", ["._part-0.parquet", ".DS_Store", "_SUCCESS", ".part-0.parquet.crc", "_metadata", "~$a.csv"]
+)
 @pytest.mark.parametrize("name", ["part-0.parquet", "train-0.parquet", "data/part-0.parquet"])
 def test_hidden_files_are_no_tables(tmp_path, junk, name):
     path = parquet(tmp_path / name, ["a"])

@@ -72,6 +72,8 @@ def test_a_ragged_row_among_lone_quotes_is_named(file):
     [
         ("a.csv", "text;label\ngood;1\n", "separated by semicolons, not by commas (`text;label`); save it with commas"),
         ("a.csv", "text;label\ngood, bad;10,50\n", "separated by semicolons"),
+        ("a.csv", "text;label;note, long\ngood;1;x\n", "separated by semicolons"),
+        ("a.csv", "id;text,more\n1;good\n", "separated by semicolons"),
         ("a.csv", '"text";"label"\n"good; bad";1\n', "separated by semicolons"),
         ("a.CSV", "text;label\n", "separated by semicolons"),
         ("a.csv", "text\tlabel\ngood\t1\n", "separated by tabs, not by commas (`text label`); name it .tsv"),
