@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from hf_xling.generation import wordings as say
+from hf_xling.generation.scores import fold
 
 Span = tuple[int, int]
 
@@ -77,6 +78,15 @@ class _Source:
     def is_plain(self) -> bool:
         """Whether it is one line that does not speak of language and is no dialogue."""
         return self.is_line and not self.is_dialogue and not _OF_LANGUAGE.search(self.text)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(word.rstrip("s") for word in fold(self.text).split())
+
+    def says(self, label: str) -> bool:
+        """Whether all words of `label` are its own, so that the label belongs to the text."""
+        words = [word.rstrip("s") for word in fold(label).split() if len(word) > 2 and word != "the"]
+        return bool(words) and self.words.issuperset(words)
 
     @cached_property
     def has_note(self) -> bool:
@@ -180,9 +190,11 @@ class Preambles:
             return len(text), len(text)
         # A source that begins with a label of its own ("Tamil: …", "Tip: …") may keep it in other words.
         pattern = self._sure if own.is_labelled else self._sure_or_label
-        if _LEADING.search(text) and (ends := list(_ends(pattern, text))):
-            excess = len(ends) - sum(1 for _ in _ends(self._sure, own.text))
-            return (ends[excess - 1], len(text)) if excess > 0 else None
+        if _LEADING.search(text) and (found := list(_preambles(pattern, text))):
+            excess = len(found) - sum(1 for _ in _preambles(self._sure, own.text))
+            labels = (at for at, match in enumerate(found) if "\n" not in match[0] and own.says(match[0]))
+            excess = min(excess, next(labels, excess))
+            return (found[excess - 1].end(), len(text)) if excess > 0 else None
         sure = _YES_ON_LINE.match(text)
         if sure and not _YES_WORDS.search(own.text) and _sentences(text) > own.sentences:
             return sure.end(), len(text)
@@ -235,6 +247,8 @@ def _first_variant(own: _Source, text: str) -> Span | None:
     first = _ITEM.match(text)
     if first is None or not own.is_line or _ITEM.match(own.text) or own.text.startswith(first[0].strip()):
         return None
+    if own.says(re.sub(r"\d", "", first[0])):
+        return None
     lines = [line for line in text.split("\n", _ITEMS_READ)[:_ITEMS_READ] if line.strip()]
     items = [_ITEM.match(line) for line in lines]
     if len(lines) == 1:
@@ -259,13 +273,13 @@ def _behind(own: _Source, text: str) -> Span | None:
             found.append(note.start())
         if remark and own.is_plain:
             found.append(remark.start())
-        if turn and not own.is_dialogue:
+        if turn and not own.is_dialogue and not own.says(turn[0]):
             found.append(turn.start())
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     for end in ends:
         if (
             (_REMARK_ON_LINE.match(text, end) and own.is_plain and not own.has_note)
-            or (_NEXT_TURN.match(text, end) and not own.is_dialogue)
+            or ((turn := _NEXT_TURN.match(text, end)) and not own.is_dialogue and not own.says(turn[0]))
             or (len(ends) > own.sentences and _OFFER_BEHIND.match(text, end) and not own.offers)
         ):
             found.append(end)
@@ -282,9 +296,9 @@ def _sentences(text: str) -> int:
     return sum(1 for _ in _SENTENCE_END.finditer(text))
 
 
-def _ends(pattern: re.Pattern[str], text: str) -> Iterator[int]:
-    """Where each of the preambles ends that `text` begins with."""
+def _preambles(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Each of the preambles that `text` begins with."""
     end = 0
     while (match := pattern.match(text, end)) and match.end() > end:
         end = match.end()
-        yield end
+        yield match

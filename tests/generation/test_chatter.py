@@ -292,6 +292,16 @@ def test_a_preamble_is_stripped_and_kept_beside(code, form):
         ("The time is half past ten.", "en", "It is 10:30 now."),
         ("Buy some milk and eggs.", "en", "To buy:\n- milk\n- eggs"),
         ("A man shouts that they must leave.", "en", "A man shouts: leave!"),
+        # Labels of the source's own words
+        ("The user asks the system a question.", "en", "User: a question for the system."),
+        ("English is an old language.", "en", "English: an old language."),
+        ("He sings in English.", "en", "In English: he sings."),
+        ("The result is unclear.", "en", "Result: nobody can see it."),
+        ("A new model is out.", "en", "**Model:** a new one is out."),
+        ("Two answers were right.", "en", "Answer: a pair of them was right."),
+        ("There are two options for lunch.", "en", "Option 1: soup. Option 2: bread."),
+        ("There are two options for lunch.", "en", "Option 1: soup with rice.\nOption 2: bread with butter."),
+        ("Assistants help users.", "en", "They help. User: one who is helped."),
         # Sources that look like this themselves
         ("1. Open the lid. 2. Pour the water.", "en", "1. Take off the lid. 2. Put water in."),
         ("1. Open the lid.\n2. Pour the water.", "en", "1. Take off the lid.\n2. Put water in."),
@@ -356,6 +366,20 @@ def test_what_belongs_to_the_text_stays(source, code, answer):
 def test_an_answer_is_taken_out_of_its_json(text):
     verdict = judged(SOURCE, text)
     assert (verdict.text, verdict.failed) == (ANSWERS["en"], ())
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "kept"),
+    [
+        ("The user asks for it.", "Answer: It is asked for by the user.", "It is asked for by the user."),
+        ("He ran out of the house.", "Output: He left the house in haste.", "He left the house in haste."),
+        ("The answer is no.", "Answer\n\nIt has to be no.", "It has to be no."),
+        ("English is an old language.", "Paraphrase: English: an old language.", "English: an old language."),
+    ],
+)
+def test_a_label_of_other_words_than_the_source_s_is_taken_off(source, text, kept):
+    verdict = judged(source, text)
+    assert (verdict.text, verdict.failed) == (kept, ())
 
 
 def test_of_two_preambles_the_source_s_own_stays():
