@@ -33,6 +33,7 @@ _NEXT_TURN = re.compile(
 )
 # <unk> is a word that was lost, and never taken off.
 _BEFORE = re.compile(rf"[\s{_INVISIBLE}]*+((?!<unk>){CONTROL})(?:(?:assistant|model|bot)(?=\s?[\n<]))?", re.IGNORECASE)
+_ONLY_MARKS = re.compile(rf"(?:\s|{CONTROL}|assistant|model|bot)*+", re.IGNORECASE)
 _BEHIND = re.compile(rf"((?!<unk>){CONTROL}|\[/?END\]|</?end>|\s#{{2,}}|<\|\w{{2,30}}\|?)\Z", re.IGNORECASE)
 
 _LT, _GT, _OF = "(?:[<＜]|&lt;)", "(?:[>＞]|&gt;)", "(?:[_▁]of)?[_▁]"
@@ -40,26 +41,57 @@ _THOUGHT = (
     r"(?:\w{1,20}[:_])?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflect(?:ion)?|analysis|rationale|scratch_?pad"
     r"|monologue|cot|antthinking)"
 )
+_MORE = r"(?:_\w{1,30})?"  # <thought_process>
 _REASONING = re.compile(
     rf"(?P<empty>{_LT}{_THOUGHT}\s{{0,3}}/{_GT})"
-    rf"|(?P<close>{_LT}/{_THOUGHT}{_GT}|\[/THINK(?:ING)?\]|◁/{_THOUGHT}▷|<{_BAR}(?:/|end{_OF}){_THOUGHT}{_BAR}>"
+    rf"|(?P<close>{_LT}\s?/\s?{_THOUGHT}{_MORE}\s?{_GT}|\[/{_THOUGHT}\]|<unused95>|◁/{_THOUGHT}▷|<{_BAR}(?:/|end{_OF}){_THOUGHT}{_BAR}>"
     r"|<channel\|>|<\|inner_suffix\|>|<\|channel\|>\s?final\s?(?:<\|constrain\|>\w{1,20})?<\|message\|>|(?-i:assistantfinal)"
     r"|here(?:['’]s| is) my response:)"
-    rf"|(?P<open>{_LT}{_THOUGHT}(?:\s[^<>\n]{{1,80}})?{_GT}|\[THINK(?:ING)?\]|◁{_THOUGHT}▷"
+    rf"|(?P<open>{_LT}\s?{_THOUGHT}{_MORE}(?:\s[^<>\n]{{0,80}})?{_GT}|\[{_THOUGHT}\]|<unused94>(?:thought\b)?|◁{_THOUGHT}▷"
     rf"|<{_BAR}(?:(?:start|begin){_OF})?{_THOUGHT}{_BAR}>|<\|channel>|<\|inner_prefix\|>"
     r"|<\|channel\|>\s?(?:analysis|commentary)"
     # gpt-oss and Gemma where the server leaves out special tokens; Granite 3.2
     r"|\A\s{0,9}(?-i:analysis(?=[A-Z\"'“])|thought\n)|\A[\s*#]{0,9}here(?:['’]s| is) my thought process:)",
     re.IGNORECASE,
 )
-# "Reasoning: … Answer: …", without tags
+# "Reasoning: … Answer: …", without tags, or as headings
 _LABELLED = re.compile(
-    r"[\s*#]{0,9}(?:(?:my|step[- ]by[- ]step) )?(?:reasoning|thinking|thoughts?|(?:thinking|thought) process"
-    r"|chain of thought)[ *]{0,4}[:：]",
+    r"(?:[\s*]{0,9}(?P<heading>#{1,6} )?[*]{0,3}(?:(?:my|step[- ]by[- ]step) )?(?:reasoning|thinking|thoughts?"
+    r"|(?:thinking|thought) process|chain of thought|step 1)[ *]{0,4}(?:[:：]|(?(heading)\n|(?<=\*)\n)))",
     re.IGNORECASE,
 )
 _ANSWER = r"(?:answer|response|output|result|final(?:[_ ]answer)?|solution|translation|paraphrase|summary)"
-_ANSWER_LABEL = re.compile(rf"\n[\s*#]{{0,9}}(?:(?:final|my) )?{_ANSWER}[ *]{{0,4}}[:：][ *]{{0,4}}", re.IGNORECASE)
+_ANSWER_LABEL = re.compile(
+    rf"\n[\s*#]{{0,9}}(?:(?:final|my) )?{_ANSWER}[ *]{{0,4}}(?:[:：][ *]{{0,4}}|\n)", re.IGNORECASE
+)
+_TASK = r"(?:paraphras|rephras|reword|rewrit|translat|summar|shuffl|synonym|step by step)"
+# "Okay, so I need to paraphrase this sentence. …": it thinks aloud
+_ALOUD = re.compile(
+    r"[\s*_]{0,9}(?:(?:okay|ok|alright|hmm+|well|right|now|so|wait|first)[\s,.…!]{1,4}){0,4}(?:let me (?:think|see|start"
+    r"|analy|break|consider)|let['’]?s (?:think|see|start|analy|break|consider)|the user (?:want|ask|is asking|need|gave"
+    rf"|has|provided)|(?:i|we) (?:need|have|want|ought) to|(?:i|we) (?:should|must)|(?:my|the) task)[\s\S]{{0,300}}?{_TASK}",
+    re.IGNORECASE,
+)
+# What a text begins with that has an end mark of the same name: <plan>…</plan>, [PLAN]…[/PLAN], <start_plan>…<end_plan>
+_BLOCK = re.compile(
+    rf"\s*+(?:(?P<mark>(?:{_LT}{_BAR}?|\[(?=[A-Z_ ]+\]))\s?(?:(?:start|begin)_(?:of_)?)?(?P<tag>(?!im_|(?:of_)?turn|header)[^\W\d][\w:.-]{{0,40}}?)"
+    rf"(?:_start)?(?:\s[^<>\n]{{0,120}})?(?:{_BAR}?{_GT}|\]))(?P<inner>[\s\S]*?)"
+    rf"(?:{_LT}{_BAR}?|\[)\s?(?:(?:/\s?|end_(?:of_)?)(?P=tag)|(?P=tag)_end)\s?(?:{_BAR}?{_GT}|\])"
+    rf"|(?P<fence>```{_THOUGHT}\n)[\s\S]*?\n```(?=\s)|(?P<ollama>thinking\.\.\.\n)[\s\S]*?\.\.\.done thinking\.?"
+    rf"|(?P<turn><\|im_start\|>{_THOUGHT}\n)[\s\S]*?<\|im_end\|>\s*+(?:<\|im_start\|>\w{{1,20}}\n)?)",
+    re.IGNORECASE,
+)
+_ANSWER_TAG = re.compile(
+    rf"(?:\w{{1,20}}_)?{_ANSWER}|\w{{0,20}}{_TASK}\w{{0,20}}|text|sentence|(?:user_)?message|content", re.IGNORECASE
+)
+_LAYOUT_TAG = re.compile(
+    r"p|b|i|u|s|q|a|em|strong|span|div|code|pre|sub|sup|mark|small|font|li|h\d|html|body", re.IGNORECASE
+)
+_MOST_BLOCKS = 20
+# Of a pair of tags, one that is left, or one that is never closed
+_LEFT_TAG = re.compile(
+    rf"{_LT}\s?/\s?(?!s>)[^\W\d][\w:.-]{{0,40}}\s?{_GT}|\[/[A-Z_]{{1,30}}\]|\A<(?!unk)[a-z_]{{2,40}}>", re.IGNORECASE
+)
 # What some put around the answer behind their reasoning
 _WRAPPER_BEFORE = re.compile(
     rf"[\s{_INVISIBLE}]*+({_LT}{_ANSWER}{_GT}|<{_BAR}(?:start|begin){_OF}{_ANSWER}{_BAR}>|\[{_ANSWER}\])", re.IGNORECASE
@@ -92,15 +124,40 @@ class Answer:
 def read_answer(text: str, source: str = "") -> Answer:
     """The answer in what a model generated for `source`; marks that the source has as well belong to the text."""
     own = source.casefold()
-    said = _without_reasoning(text, own)
-    reasoning = said != text
-    if said is not None:
-        said = _without_control(said, own)
+    said, reasoning = _without_blocks(text, own)
+    if said is not None and _ALOUD.match(said) and not re.search(_TASK, own):
+        ends = [match.end() for match in _ANSWER_LABEL.finditer(said)]
+        said, reasoning = (said[ends[-1] :].strip() if ends else None), True
     if said is None or (reasoning and not said):
         return Answer(_encodable(text), fault="reasoning")
-    if any(mark not in source or "\ud800" <= mark <= "\udfff" for mark in set(_DAMAGE.findall(said))):
+    left = _LEFT_TAG.search(said)
+    damage = any(mark not in source or "\ud800" <= mark <= "\udfff" for mark in set(_DAMAGE.findall(said)))
+    if damage or (left and left[0].casefold() not in own):
         return Answer(_encodable(said), reasoning, "damaged")
     return Answer(said, reasoning)
+
+
+def _without_blocks(text: str, own: str) -> tuple[str | None, bool]:
+    """`text` without reasoning and marks, and whether there was reasoning; None if that is not whole."""
+    said = _without_reasoning(text, own)
+    reasoning = said != text
+    for _ in range(_MOST_BLOCKS):
+        if said is None:
+            break
+        block = _BLOCK.match(said)
+        mark = next(filter(None, block.group("mark", "fence", "ollama", "turn"))) if block else ""
+        tag = (block and block["tag"]) or ""
+        behind = said[block.end() :].strip() if block else ""
+        if block is None or mark.strip().casefold() in own or (behind and _LAYOUT_TAG.fullmatch(tag)):
+            bare = _without_control(said, own)
+            if bare == said:
+                break
+            said = bare
+        elif _ANSWER_TAG.fullmatch(tag) or _LAYOUT_TAG.fullmatch(tag):
+            said = block["inner"].strip()
+        else:
+            said, reasoning = behind or None, True
+    return said, reasoning
 
 
 def _without_reasoning(text: str, own: str) -> str | None:
@@ -110,7 +167,7 @@ def _without_reasoning(text: str, own: str) -> str | None:
     """
     if (label := _LABELLED.match(text)) and ":" not in own[:60]:
         ends = [match.end() for match in _ANSWER_LABEL.finditer(text, label.end())]
-        return text[ends[-1] :] if ends else None
+        return text[ends[-1] :].lstrip("\n") if ends else None
     kept, end, opened = [], 0, False
     first = len(text) - len(text.lstrip())
     for mark in _REASONING.finditer(text):
@@ -121,7 +178,7 @@ def _without_reasoning(text: str, own: str) -> str | None:
             continue
         if opened or kind == "close":
             kept = kept if opened else []
-        else:
+        elif not _ONLY_MARKS.fullmatch(text, end, mark.start()):
             kept.append(text[end : mark.start()])
         opened, end = kind == "open", mark.end()
     return None if opened else "".join([*kept, text[end:]])

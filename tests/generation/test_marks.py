@@ -68,6 +68,41 @@ REASONING = [
     "<think>{thought}</think>\n\nHere is the paraphrase:\n\n{good}",
     "**Reasoning:** {thought}\n\n**Answer:** {good}",
     "Thought process: {thought}\nParaphrase: {good}",
+    # By form: any pair of tags at the beginning that the source has not
+    "<thought_process>{thought}</thought_process>{good}",
+    "<reasoning_content>{thought}</reasoning_content>\n{good}",
+    "<step_by_step>\n{thought}\n</step_by_step>\n{good}",
+    "<plan>{thought}</plan>{good}",
+    "<s><plan>{thought}</plan>{good}</s>",
+    "<plan>{thought}</plan><check>{thought}</check>{good}",
+    "<draft>{thought}</draft><final>{good}</final>",
+    "<Draft>{thought}</Draft>\n<final_answer>{good}</final_answer>",
+    "[REASONING]{thought}[/REASONING]{good}",
+    "[THOUGHT]{thought}[/THOUGHT]\n{good}",
+    "[PLAN]{thought}[/PLAN]\n{good}",
+    "<start_working_out>{thought}<end_working_out>{good}",
+    "<start_working_out>{thought}<end_working_out><SOLUTION>{good}</SOLUTION>",
+    "<think >{thought}</think >{good}",
+    "< think >{thought}< / think >{good}",
+    "{thought}</ think>{good}",
+    "<details><summary>Thinking</summary>{thought}</details>{good}",
+    '<details type="reasoning" done="true">\n<summary>Thought for 3 seconds</summary>\n> {thought}\n</details>\n{good}',
+    "<|thought_start|>{thought}<|thought_end|>{good}",
+    "<|begin_of_plan|>{thought}<|end_of_plan|>{good}",
+    "<seed:cot_budget_reflect>{thought}</seed:cot_budget_reflect>{good}",
+    "<seed:think>{thought}<seed:cot_budget_reflect>9</seed:cot_budget_reflect>{thought}</seed:think>{good}",
+    "<tool_call></tool_call>{good}",
+    "```thinking\n{thought}\n```\n{good}",
+    "Thinking...\n{thought}\n...done thinking.\n\n{good}",
+    "<|im_start|>think\n{thought}<|im_end|>\n<|im_start|>answer\n{good}<|im_end|>",
+    "<unused94>thought\n{thought}<unused95>{good}",
+    "<|start|>assistant<|channel|>analysis<|message|>{thought}<|end|><|start|>assistant<|channel|>final<|message|>{good}",
+    # Headings, and thinking aloud
+    "# Thinking\n{thought}\n\n# Answer\n{good}",
+    "**Thinking**\n{thought}\n\n**Answer**\n{good}",
+    "**Step 1:** {thought}\n\n**Final Answer:** {good}",
+    "Let me think step by step. {thought}\n\nFinal answer: {good}",
+    "{thought}\n\nFinal answer: {good}",
 ]
 NOT_WHOLE = [
     "<think>\n{thought}",
@@ -90,6 +125,15 @@ NOT_WHOLE = [
     "thought\n{thought}",
     "Here is my thought process:\n{thought}",
     "Reasoning: {thought}",
+    "<plan>{thought}</plan>",
+    "[PLAN]{thought}[/PLAN]\n",
+    "<tool_call>{thought}</tool_call>",
+    "[THOUGHT]{thought}",
+    "# Thinking\n{thought}",
+    "{thought}\n\n{good}",
+    "Okay, so I need to paraphrase this sentence. {thought}\n\n{good}",
+    "Hmm, {thought}\n\n{good}",
+    "Let me think step by step. {good}",
 ]
 
 
@@ -129,6 +173,13 @@ def test_reasoning_that_is_not_whole_is_no_answer(form):
         ("a < b and b > c", "b is more than a < c >"),
         ("He wrote <b>think</b>.", "<b>think</b> is what he wrote."),
         ("Reasoning: A is B.", "Reasoning: B is what A is."),
+        ("<plan>Go.</plan> <b>It is</b> late.", "<plan>Leave.</plan> <b>Late</b> it is."),
+        ("[NOTE]Go.[/NOTE] It is late.", "[NOTE]Leave.[/NOTE] Late it is."),
+        ("<name> is at home.", "<name> stays in the house."),
+        ("I must translate the sentence.", "I need to translate this sentence."),
+        ("I must leave the room now.", "Okay, so I need to leave this room."),
+        ("Step 1: open the lid.", "Step 1: take off the lid."),
+        ("We have a plan for today.", "[Plan] We know what to do today."),
         ("A bar \ufffd of text.", "A text's bar \ufffd."),
         ("Sparkline ▁▂▃ of it.", "Its sparkline ▁▂▃"),
         ("क्\u200dष is a letter.", "A letter is क्\u200dष"),
@@ -189,6 +240,9 @@ def test_what_only_ends_a_text_is_stripped_there(end):
         "\ufeff<s>{}",
         "<paraphrase>{}</paraphrase>",
         "<answer>\n{}\n</answer>",
+        "<answer>{}</answer>\nI changed the order.",
+        "<p>{}</p>",
+        "<rewritten_text>{}</rewritten_text>",
     ],
 )
 def test_what_a_prompt_form_puts_around_an_answer_is_stripped(form):
@@ -228,8 +282,27 @@ def test_damaged_characters_are_no_text(mark):
         assert judged(text, f"A park{mark} with a running dog in it.").failed == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Through the <b>park</b> goes a hound.",
+        "<b>Through</b> the park goes a hound.",
+        "Through the park goes a hound.</plan>",
+        "<plan>Through the park goes a hound.",
+        "Through the park [B]goes[/B] a hound.",
+    ],
+)
+def test_tags_that_the_source_has_not_are_no_text(text):
+    verdict = judged(text)
+    assert (verdict.text, verdict.failed) == (text, ("damaged",))
+
+
 @given(
-    st.lists(st.sampled_from([*ENDS, "<think>", "</think>", "<unk>", "user\n", " ", "\n", GOOD, "a", "\ufeff", "\0"]))
+    st.lists(
+        st.sampled_from(
+            ["<plan>", "</plan>", *ENDS, "<think>", "</think>", "<unk>", "user\n", " ", "\n", GOOD, "a", "\ufeff", "\0"]
+        )
+    )
 )
 def test_what_is_left_has_no_more_marks_at_its_ends(pieces):
     answer = read_answer("".join(pieces))
