@@ -48,6 +48,12 @@ _ITEM = _compiled(
     r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h])[.)]|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
     r"|answer|translation|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
 )
+# "Words: 20"
+_VALUE = re.compile(r"[\s*_#>-]{0,8}[^\s:.!?]+(?: [^\s:.!?]+)?[*_]{0,3}[:：][^\n]*(?:\n[^\n:]{1,30}[:：][^\n]*){0,9}")
+# After the answer the model goes on with another source.
+_NEXT_ROUND = _compiled(
+    rf"\s*+[*_#-]{{0,4}}\s*+(?:{say.TURN}|(?:original|input|source|question|q|sentence)(?:\s\w+)?{say.END})"
+)
 _ITEMS_READ = 50
 _LAYERS = 50  # around an answer that are taken off, one by one
 _JSON = re.compile(r'\{?\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}?')
@@ -140,13 +146,14 @@ class Preambles:
             rf"(?:the|this|your|one|a|la|esta|cette)\s(?=[^\n:]{{0,160}}{say.TASK})[^\n:]{{0,60}}(?<!\w){say.NOUN}(?!\w)[^\n:]{{0,160}}"
             rf"{say.LINE_END}",
             # "User: … Assistant: …"
-            r"(?:user|human|question|q)\s?[:：][^\n]{0,500}\n\s*[*_]{0,2}(?:(?:ai\s)?assistant|ai|bot|answer|a)\s?[:：][*_]{0,2}",
+            rf"(?:system\s?[:：][^\n]{{0,500}}\n\s*[*_]{{0,2}})?(?:{say.ASKER}|question|q)\s?[:：][^\n]{{0,500}}\n\s*[*_]{{0,2}}"
+            rf"(?:{say.ANSWERER}|answer|a)\s?[:：][*_]{{0,2}}",
             r"(?:system|user)\n[\s\S]{0,2000}?\nassistant\n",
             # "It can be rewritten as: …"
             rf"(?:you|we|one|it|this|that)\s(?:can|could|might|may|would)\s[^\n:]{{0,40}}{say.TASK}[^\n:]{{0,80}}{say.LINE_END}",
         )
         # "Sure!" and "Here you go:" only before such a preamble or a blank line: people begin answers so as well.
-        opener = rf"(?:{say.SURE}|(?:{say.SURE})?here (?:you go|it is)[:!.]?)\n[ \t]{{0,3}}\n"
+        opener = rf"(?:{say.SURE}|(?:{say.SURE})?here (?:you go|it is)[:!.]?)\n[ \t]{{0,3}}(?:\n|-{{3,}}\n)"
         sure = rf"(?:{say.ORNAMENT}(?:{say.SURE}|{say.GREETING})?(?:{'|'.join(patterns)})|{opener}|assistant\n)\s*+"
         self._sure = _compiled(sure)
         # Labels that other texts have too.
@@ -163,6 +170,15 @@ class Preambles:
             rf"(?:\s(?:as|like this))?{say.END}",
             rf"(?:one|another|a)\s(?:\w+\s){{0,2}}way\s(?:to|of)\s(?:{say.SAY}|saying|putting|{say.TASK})[^\n:]{{0,80}}{say.END}",
         )
+        # On a line of their own, before a source of one line
+        self._heading = _compiled(
+            rf"{say.ORNAMENT}(?:{label}|{say.LABELS}|(?:(?:{say.FOREIGN})\s){{0,3}}(?:{say.FOREIGN}))[*_]{{0,3}}[ \t]*\n\s*+"
+        )
+        self._answer_line = _compiled(
+            rf"\n{say.ORNAMENT}(?:final\s)?(?:{label}{rest}|(?:answer|response|output|result){say.END}"
+            rf"|{label}[*_]{{0,3}}[ \t]*\n)\s*+(?=\S)"
+        )
+        self._source_name = names[0].casefold() if len(set(names)) > 1 else ""
         self._sure_or_label = _compiled(rf"{sure}|{say.ORNAMENT}(?:{say.SURE})?(?:{'|'.join(labels)})\s*+")
 
     def strip(self, source: str, text: str) -> tuple[str, str | None]:
@@ -173,7 +189,7 @@ class Preambles:
         whole = kept = text.strip()
         start, own = 0, _Source(source)
         for _ in range(_LAYERS):
-            span = (self._leading(own, kept) or _unwrapped(own, kept) or _behind(own, kept)) if kept else None
+            span = (self._leading(own, kept) or _unwrapped(own, kept) or self._behind(own, kept)) if kept else None
             if span is None:
                 break
             inner = kept[span[0] : span[1]]
@@ -195,6 +211,8 @@ class Preambles:
             labels = (at for at, match in enumerate(found) if "\n" not in match[0] and own.says(match[0]))
             excess = min(excess, next(labels, excess))
             return (found[excess - 1].end(), len(text)) if excess > 0 else None
+        if own.is_line and (heading := self._heading.match(text)):
+            return heading.end(), len(text)
         sure = _YES_ON_LINE.match(text)
         if sure and not _YES_WORDS.search(own.text) and _sentences(text) > own.sentences:
             return sure.end(), len(text)
@@ -208,6 +226,36 @@ class Preambles:
         ):
             return match.end(), len(text)
         return None
+
+    def _behind(self, own: _Source, text: str) -> Span | None:
+        """`text` without what follows it; of what is no answer itself, only what follows."""
+        end = _end(own, text)
+        if end is None:
+            return None
+        kept, behind = text[:end].strip(), text[end:]
+        talk = bool(kept) and not own.is_dialogue and self._is_talk(own, kept)
+        label = None
+        if talk or not _NEXT_ROUND.match(behind):
+            for label in self._answer_line.finditer(behind):
+                pass
+        if label and (
+            (self._source_name and self._source_name in label[0].casefold())
+            or fold(behind[label.end() :]) == fold(own.text)
+        ):
+            label = None  # it is translated back
+        if label:
+            return end + label.end(), len(text)
+        return (end, len(text)) if talk else (0, end)
+
+    def _is_talk(self, own: _Source, text: str) -> bool:
+        """Whether `text` is a preamble, a label with its value or the source again, and no answer."""
+        if fold(text) == fold(own.text) or any(
+            pattern.fullmatch(text + end)
+            for pattern, end in ((self._sure_or_label, ":\n"), (self._sure_or_label, "\n\n"), (self._heading, "\n"))
+        ):
+            return True
+        label = _VALUE.match(text)
+        return label is not None and own.is_line and not own.is_labelled and len(text) < max(20, len(own.text) // 3)
 
 
 def _said_again(own: _Source, text: str) -> int:
@@ -264,8 +312,8 @@ def _first_variant(own: _Source, text: str) -> Span | None:
     return None
 
 
-def _behind(own: _Source, text: str) -> Span | None:
-    """`text` without a note, a remark, an offer or another turn behind it that the source does not have as well."""
+def _end(own: _Source, text: str) -> int | None:
+    """Where a note, a remark, an offer or another turn begins that the source does not have as well."""
     found = []
     if "\n" in text:
         note, remark, turn = (pattern.search(text) for pattern in (_NOTE, _REMARK, _TURN_ON_LINE))
@@ -289,7 +337,7 @@ def _behind(own: _Source, text: str) -> Span | None:
         remark = _IN_BRACKETS.search(text, last)
         if remark and own.is_plain and not re.search(r"[(\[]", own.text):
             found.append(remark.start())
-    return (0, min(found)) if found else None
+    return min(found, default=None)
 
 
 def _sentences(text: str) -> int:

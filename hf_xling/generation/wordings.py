@@ -94,7 +94,9 @@ OFFERED = (
     r"(?<!\w)(?:you|your|help|need|know|let|ask|tell|hope|questions?|want|like|free|happy|glad|else|more|us|me|i|thanks?)"
     r"(?!\w)"
 )
+ASKER = r"(?:user|human|usuario|usuário|utilisateur|utente|benutzer|nutzer|mtumiaji|பயனர்|उपयोगकर्ता|వినియోగదారు)"
+ANSWERER = r"(?:(?:ai\s)?assistant|ai|bot|model|asistente|assistente|assistent|msaidizi|உதவியாளர்|सहायक|సహాయకుడు)"
 TURN = (
-    r"(?:[*_#]{0,4}(?:user|human|assistant|system|ai|bot|usuario|asistente|utilisateur|உதவியாளர்|பயனர்|सहायक|उपयोगकर्ता)"
+    rf"(?:[*_#]{{0,4}}(?:{ASKER}|(?!model){ANSWERER}|system)"
     r"[*_]{0,3}\s?[:：]|\[(?:user|assistant|system)\])"
 )
