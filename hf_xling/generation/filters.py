@@ -13,7 +13,7 @@ import pyarrow
 
 from hf_xling.errors import InputError
 from hf_xling.generation.chatter import Preambles
-from hf_xling.generation.function_words import function_words, in_other_language
+from hf_xling.generation.function_words import function_words, in_other_language, uncontracted
 from hf_xling.generation.languages import Language
 from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion
@@ -154,6 +154,7 @@ class Judge:
         self._prompt_echo = PromptEcho(instruction)
         self._same_language = language.code == source_language.code
         self._function_words = function_words(language.code)
+        self._is_english = self._function_words == function_words("en")
         self._preambles = Preambles(source_language.name, language.name)
 
     def __call__(self, source: str, completion: Completion, similarity: float | None = None) -> Verdict:
@@ -174,7 +175,7 @@ class Judge:
         if not folded:
             return Verdict(completion.text, _UNSCORED, ("empty",), said.reasoning)
         config, summary, folded_source = self.config, self.task == "summarise", fold(source)
-        likeness = copy(folded_source, folded, self.task, self._function_words)
+        likeness = copy(*self._words(folded_source, folded), self.task, self._function_words)
         echo = self._prompt_echo(source, text, folded)
         looped = repetition(text, folded)
         if looped:
@@ -222,9 +223,18 @@ class Judge:
         read = 2 * self.config.max_length_ratio * expected + LENGTH_SLACK + MIN_READ
         return (answer, "") if len(answer) <= read else (answer[: int(read)], answer[int(read) :])
 
+    def _words(self, source: str, answer: str) -> tuple[str, str]:
+        """Both texts, of contractions the words where words are compared."""
+        if not self._is_english or self.task not in ("synonyms", "shuffle"):
+            return source, answer
+        return uncontracted(source, "en"), uncontracted(answer, "en")
+
     def _keeps_words(self, source: str, answer: str) -> bool:
         """Whether a shuffled sentence has the words of its source, but for a few where grammar asks for others."""
+        source, answer = self._words(source, answer)
         content, grammar = words_lost(source, answer, self._function_words)
+        if self._is_english:  # "'s" may become "is", or "of the"
+            grammar -= 3 * sum(abs(source.split().count(mark) - answer.split().count(mark)) for mark in "sd")
         words = len(source.split())
         few = words // 20 if self._function_words else 1 + words // 10
         return content <= few and grammar <= 1 + words // 10

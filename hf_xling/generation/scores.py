@@ -14,6 +14,7 @@ from hf_xling.generation.marks import CONTROL
 MOST_FORMS = 100  # words that are compared with each other
 MOST_COMPARED = 50_000  # the time grows with the product of both lengths
 
+_VOWELS = re.compile("[aeiou]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -54,15 +55,19 @@ def copy(source: str, answer: str, task: str, function_words: frozenset[str] = f
 
     The similarity of their characters: twice the length of the longest common subsequence to the length of both
     (rapidfuzz's `Indel.normalized_similarity`). For `synonyms` and `shuffle` 1.0 or 0.0, as a synonym is one word in
-    many, and a shuffled sentence has all words of its source: 1.0 for `synonyms` if all words but `function_words` are
-    the same in the same order, and for `shuffle` if no word has moved past another. None for a translation of what has
-    no letters: "1999" is "1999" in any language. Of long texts the first `MOST_COMPARED` characters are compared.
+    many, and a shuffled sentence has all words of its source: 1.0 for `synonyms` if no word is replaced by another that is
+    no form of it, and for `shuffle` if no word has moved past another. `function_words` do not count there, unless the
+    source has no two others. None for a translation of what has no letters: "1999" is "1999" in any language. Of long
+    texts the first `MOST_COMPARED` characters are compared.
     """
-    if task == "synonyms":
+    if task in ("synonyms", "shuffle"):
         one, other = ([word for word in text.split() if word not in function_words] for text in (source, answer))
-        return float(one == other if one else source == answer)
+        if len(one) < (2 if task == "shuffle" else 1):
+            one, other = source.split(), answer.split()
+    if task == "synonyms":
+        return float(not all(_changed(one, other)))
     if task == "shuffle":
-        one, other = source.split()[:MOST_COMPARED], answer.split()[:MOST_COMPARED]
+        one, other = one[:MOST_COMPARED], other[:MOST_COMPARED]
         common = sum((Counter(one) & Counter(other)).values())
         in_order = (len(one) + len(other) - Indel.distance(one, other)) // 2
         return float(2 * common > len(one) and in_order == common)
@@ -76,22 +81,34 @@ def words_lost(source: str, answer: str, function_words: frozenset[str] = frozen
 
     Two forms of a word (runs, running) are one.
     """
-    one, other = Counter(source.split()), Counter(answer.split())
+    one, other = source.split(), answer.split()
+    unshared = (Counter(one) - Counter(other)) + (Counter(other) - Counter(one))
+    grammar = sum(count for word, count in unshared.items() if word in function_words)
+    dropped, added = _changed(*([word for word in words if word not in function_words] for words in (one, other)))
+    return len(dropped) + len(added), grammar
+
+
+def _changed(source: list[str], answer: list[str]) -> tuple[list[str], list[str]]:
+    """The words of `source` and of `answer` that the other has not, in no form of theirs."""
+    one, other = Counter(source), Counter(answer)
     dropped, added = list((one - other).elements()), list((other - one).elements())
-    grammar = sum(word in function_words for word in [*dropped, *added])
-    dropped, added = ([word for word in words if word not in function_words] for words in (dropped, added))
-    changed = len(dropped) + len(added)
     for word in dropped[:MOST_FORMS]:
         form = next((form for form in added[:MOST_FORMS] if _is_form(word, form)), None)
         if form is not None:
+            dropped.remove(word)
             added.remove(form)
-            changed -= 2
-    return changed, grammar
+    return dropped, added
 
 
 def _is_form(word: str, other: str) -> bool:
+    """Whether the two begin alike (runs, running) or differ in vowels only (man, men)."""
     shorter = min(len(word), len(other))
-    return shorter >= 3 and word[: max(3, shorter * 2 // 3)] == other[: max(3, shorter * 2 // 3)]
+    start = max(3, shorter * 2 // 3)
+    return shorter >= 3 and (word[:start] == other[:start] or _stem(word) == _stem(other))
+
+
+def _stem(word: str) -> str:
+    return word[0] + _VOWELS.sub("", word[1:]).removesuffix("s")
 
 
 # A repeated part counts if it stands three times in a row and has this many characters, ...

@@ -97,7 +97,8 @@ def test_each_filter_finds_what_it_is_for(text, fields, reasons):
         ("synonyms", SOURCE.replace("running", "racing"), ()),
         ("synonyms", SOURCE.lower(), ("copy",)),
         ("shuffle", "With 1,500 people, twelve dogs (12 of them!) are running in the park.", ()),
-        ("shuffle", SOURCE.replace("are running", "running are"), ()),
+        ("shuffle", SOURCE.replace("are running", "running are"), ("copy",)),
+        ("shuffle", SOURCE.replace("running in the park", "in the park running"), ()),
         ("shuffle", SOURCE, ("copy",)),
         ("paraphrase", SOURCE.replace("running", "runing"), ("copy",)),
         # Only the grammar changed, or the punctuation
@@ -138,6 +139,41 @@ def test_tasks_have_their_own_rules(task, text, reasons):
 def test_word_tasks_in_tamil(task, text, reasons):
     source = "ஒரு பெரிய நாய் பூங்காவில் ஓடுகிறது."
     assert failed(text, source, task=task, language="ta", source_language="ta") == reasons
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "text", "reasons"),
+    [
+        # Only function words changed place
+        ("shuffle", "The man saw a dog near the house.", "A man saw the dog near the house.", ("copy",)),
+        ("shuffle", "There is a dog in the park.", "A dog is there in the park.", ("copy",)),
+        ("shuffle", "He is here.", "Here he is.", ()),
+        ("shuffle", "A man saw a dog.", "A dog saw a man.", ()),
+        # Contractions are their words
+        ("shuffle", "It's raining in the city.", "In the city, it is raining.", ()),
+        ("shuffle", "It is raining in the city.", "In the city, it’s raining.", ()),
+        ("shuffle", "He doesn't like the red car.", "The red car he does not like.", ()),
+        ("shuffle", "They won't see the big house.", "The big house they will not see.", ()),
+        ("shuffle", "We can't find the red car.", "The red car we cannot find.", ()),
+        ("shuffle", "I'm sure they've seen the car.", "The car they have seen, I am sure.", ()),
+        ("shuffle", "The man's dog barks at night.", "At night, the dog of the man barks.", ()),
+        ("shuffle", "He'd gone to the big house.", "To the big house he had gone.", ()),
+        ("shuffle", "The man's dog barks at night.", "At night barks the man's cat.", ("words",)),
+        ("shuffle", "He doesn't like the red car.", "He does not like the red car.", ("copy",)),
+        # No word was replaced
+        ("synonyms", "The big man runs quickly.", "The big men runs quickly.", ("copy",)),
+        ("synonyms", "The big man runs quickly.", "The big man ran quickly.", ("copy",)),
+        ("synonyms", "The big man runs quickly.", "Quickly runs the big man.", ("copy",)),
+        ("synonyms", "The big man runs quickly.", "The big man runs quickly today.", ("copy",)),
+        ("synonyms", "The big man runs quickly.", "The big man runs.", ("copy",)),
+        ("synonyms", "The big man doesn't run.", "The big man does not run.", ("copy",)),
+        ("synonyms", "The big man runs quickly.", "The large man runs quickly.", ()),
+        ("synonyms", "The big man runs quickly.", "The large man is running fast.", ()),
+        ("synonyms", "The dog is here.", "The hound is here.", ()),
+    ],
+)
+def test_words_are_compared_as_words(task, source, text, reasons):
+    assert failed(text, source, task=task) == reasons
 
 
 def test_words_of_a_translation_are_not_compared():

@@ -55,6 +55,37 @@ def test_a_sentence_of_the_language_itself_is_not(code):
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Ein Mann trägt rote Schuhe, geht langsam spazieren und singt", "en"),
+        ("Młody mężczyzna biegnie szybko przez zielony park miejski", "en"),
+        ("Genç adam yeşil parkta köpeğiyle hızlı hızlı koşuyor", "en"),
+        ("Mtu mzee anatembea polepole barabarani na mbwa wa rafiki", "en"),
+        ("Genç adam yeşil parkta köpeğiyle hızlı hızlı koşuyor", "sw"),
+        ("मुलगा बागेत चेंडू खेळतो, मुलगी आणि आई त्या झाडाखाली बसतात", "hi"),
+        ("काळा कुत्रा हिरव्या बागेत वेगाने पळतो, मुले खेळतात, झाड निळे", "hi"),
+        ("केटाले बगैँचामा कुकुरसँग बल खेलिरहेको छ र आमा हाँस्दै छन्", "hi"),
+    ],
+)
+def test_of_a_text_without_words_of_its_language_two_foreign_ones_are_enough(text, code):
+    assert other(text, code)
+    assert not other(text, code, frozenset(fold(text).split()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Beyoncé, Renée Zellweger, Penélope Cruz, Zoë Kravitz, Salma Hayek",
+        "Beyoncé sings at a fête, and Renée eats her crème brûlée there",
+        "Young men wearing red shirts play football outside, spectators cheer loudly",
+        "Café owner serves hot coffee, fresh bread, cold milk daily",
+    ],
+)
+def test_a_text_with_accents_may_be_in_english(text):
+    assert not other(text, "en")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *("Un chien", "Le chien court.", "C'est la vie!", "Mbwa anakimbia", "1 2 3 4 5 6", "", "no no no no no no"),
@@ -74,6 +105,10 @@ def test_short_texts_names_and_headlines_are_let_through(text):
 def test_nothing_is_said_about_a_language_without_a_list(code):
     assert not any(other(text, code) for texts in TEXTS.values() for text in texts)
     assert function_words(code) == frozenset()
+
+
+def test_english_titles_in_a_tamil_text_are_no_sign_of_another_language():
+    assert not other("உயர வரிசையில் சிலைகளின் பட்டியல் (List of statues by height)", "ta")
 
 
 def test_words_of_a_source_in_the_language_are_no_sign_of_another():
