@@ -33,8 +33,23 @@ _REMARK_ON_LINE = _compiled(
 )
 _NOTE_WORD = _compiled(r"(?<!\w)(?:note|nota|remarque)(?!\w)|குறிப்பு|नोट")
 _IN_BRACKETS = _compiled(
-    rf"\s[(\[*]{{1,3}}(?:{say.CHANGED}|note:|(?=[^\n]{{0,200}}?{say.OF_LANGUAGE})[^\n]{{0,400}}[)\]][*.!]{{0,3}}\Z|literal\w*:)"
+    rf"\s[(\[*]{{1,3}}(?:(?:changed|replaced|swapped|substituted|(?=[^\n]*[\"“])(?:used|kept|added|removed|moved))(?!\w)"
+    r"|[^\n()]{0,60}(?:[-=]>|→|\s(?:changed|replaced|swapped|substituted|became)\s(?:to|with|by|for)?)"
+    rf"|{say.CHANGED}|note:|(?=[^\n]{{0,200}}?{say.OF_LANGUAGE})[^\n]{{0,400}}[)\]][*.!]{{0,3}}\Z|literal\w*:)"
 )
+# The answer once more in another script, behind it
+_TWICE = re.compile(r"\s*[(\[](?P<other>[^()\[\]\n]+)[)\]][*_.]{0,3}\Z")
+_LATIN, _NOT_LATIN = (
+    re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
+    re.compile("[^\\W\\d_A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
+)
+# A paragraph of its own that is a label with its text, or in brackets
+_LABELLED_BEHIND = re.compile(
+    r"(?<=[.!?।”\"])[*_]{0,3}\n\s*(?:[*_#>(-]{0,4}[A-Z][a-z]+(?: [a-z]+){0,2}[*_]{0,3}[:：]|\[[^\[\]\n]{1,60}\]\Z)"
+)
+# You could say "…" instead.
+_QUOTED_WITHIN = _compiled(rf"(?P<before>[^\"“”\n]{{1,80}})[\"“](?P<inner>[^\"“”]+)[\"”](?P<behind>[^\"“”\n]{{0,30}})")
+_TASK_OR_SAY = _compiled(rf"(?<!\w)(?:{say.TASK}|{say.SAY}(?!\w))")
 _LAST = 500  # characters of an answer that end in such a remark
 _TURN, _NEXT_TURN = _compiled(say.TURN), _compiled(rf"\s+{say.TURN}")
 _TURN_ON_LINE = _compiled(rf"\n\s*+(?:{say.TURN}|(?:user|human|assistant|system)[ \t]*\n)")
@@ -45,8 +60,8 @@ _YES_WORDS = _compiled(say.YES_WORDS)
 _ARROW = re.compile(r"\s*+(?:[-=–]{1,2}>|→|\|)\s*+")
 # Variants of an answer, a line each
 _ITEM = _compiled(
-    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h])[.)]|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
-    r"|answer|translation|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
+    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})[.)]|\[\d{1,2}\]|#?\d{1,2}:|#\d{1,2}|[①-⑳❶-❿]|\d\ufe0f?\u20e3|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
+    r"|answer|translation|sentence|suggestion|rewrite|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
 )
 # "Words: 20"
 _VALUE = re.compile(r"[\s*_#>-]{0,8}[^\s:.!?]+(?: [^\s:.!?]+)?[*_]{0,3}[:：][^\n]*(?:\n[^\n:]{1,30}[:：][^\n]*){0,9}")
@@ -56,14 +71,17 @@ _NEXT_ROUND = _compiled(
 )
 _ITEMS_READ = 50
 _LAYERS = 50  # around an answer that are taken off, one by one
-_JSON = re.compile(r'\{?\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}?')
+_JSON = re.compile(
+    r"""\{?\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}?|\[\s*"([^"\\]+)"\s*\]|\[\s*'([^\\\n]+)'\s*\]"""
+    r"""|\{\s*'[^'\n]{1,40}'\s*:\s*(?:'([^\\\n]+)'|"([^"\\]+)")\s*\}"""
+)
 _QUOTED = re.compile(
     r'"[^"]+"|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|「[^「」]+」|‘[^‘’]+’|\'[^\']+\'|`[^`]+`|\*[^*]+\*'
     r"|\*\*[^*]+\*\*|__[^_]+__|\'\'[^\']+\'\'",
     re.DOTALL,
 )
 _QUOTES = re.compile(r'["“”„«»「」`*]|__|\'\'|(?<!\w)[\'‘]')
-_LEADING = re.compile('[:：\n"“„«]')  # all preambles end in one of them, or before it
+_LEADING = re.compile('[:：\n"“„«→–—=-]')  # all preambles end in one of them, or before it
 
 
 class _Source:
@@ -93,6 +111,10 @@ class _Source:
         """Whether all words of `label` are its own, so that the label belongs to the text."""
         words = [word.rstrip("s") for word in fold(label).split() if len(word) > 2 and word != "the"]
         return bool(words) and self.words.issuperset(words)
+
+    def shares_nothing(self, said: str) -> bool:
+        """Whether `said` has none of its words of more than three letters."""
+        return self.words.isdisjoint(word.rstrip("s") for word in fold(said).split() if len(word) > 3)
 
     @cached_property
     def has_note(self) -> bool:
@@ -140,6 +162,8 @@ class Preambles:
             # "Translation (Tamil): …", "### Translation"
             rf"(?:to\s)?{label}{rest}",
             rf"(?:(?<=#\s)|(?<=\*\*)){label}(?:\*\*)?[ \t]*\n",
+            # "Paraphrase => …"
+            rf"{label}(?:\*\*)?[ \t]{{0,2}}(?:[-=]{{1,2}}>|→|[ \t][-–—][ \t])",
             # "I've summarized the text in one sentence: …", "Let me rephrase the sentence."
             rf"(?:i(?:['’](?:ve|d|ll)| have| would| will)?|let me)\s(?:\w+\s)?{say.TASK}[^\n:]{{0,160}}{say.LINE_END}",
             # "The sentence is rephrased to preserve …", "The Spanish translation of the sentence would be: …"
@@ -168,6 +192,7 @@ class Preambles:
             rf"in\s(?:{language}),?\s[^\n:]{{0,60}}(?:{say.IS}|{say.SAY})(?:\s\w+)?(?:{say.END}|\s(?=[\"“„«]))",
             rf"(?:you|we|one)\s(?:can|could|might|may)\s(?:also\s)?{say.SAY}(?:\s(?:it|this|that))?"
             rf"(?:\s(?:as|like this))?{say.END}",
+            rf"{say.HERE}\s[^\n:]{{0,40}}ways?\s(?:to|of|you)\s[^\n:]{{0,30}}(?:{say.SAY}|saying|putting|{say.TASK})[^\n:]{{0,40}}{say.END}",
             rf"(?:one|another|a)\s(?:\w+\s){{0,2}}way\s(?:to|of)\s(?:{say.SAY}|saying|putting|{say.TASK})[^\n:]{{0,80}}{say.END}",
         )
         # On a line of their own, before a source of one line
@@ -280,8 +305,13 @@ def _unwrapped(own: _Source, text: str) -> Span | None:
         return 0, len(text) - 3
     if (rule := re.match(r"(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n", text)) and own.is_line:
         return rule.end(), len(text)
-    if (found := _JSON.fullmatch(text)) and not own.text.startswith("{"):
-        return found.span(1)
+    if (found := _JSON.fullmatch(text)) and not own.text.startswith(("{", "[")):
+        return found.span(found.lastindex or 0)
+    quoted = _QUOTED_WITHIN.fullmatch(text)
+    if quoted and own.is_plain and not _QUOTES.search(own.text) and len(quoted["inner"]) > len(text) // 3:
+        around = f"{quoted['before']} {quoted['behind']}"
+        if _TASK_OR_SAY.search(around) and own.shares_nothing(around):
+            return quoted.span("inner")
     # The full stop may be that of a preamble that quotes its answer.
     quoted = text[:-1] if text.endswith(".") and _QUOTES.match(text[-2:-1]) else text
     if _QUOTED.fullmatch(quoted) and not _QUOTES.search(own.text):
@@ -323,6 +353,9 @@ def _end(own: _Source, text: str) -> int | None:
             found.append(remark.start())
         if turn and not own.is_dialogue and not own.says(turn[0]):
             found.append(turn.start())
+        behind = _LABELLED_BEHIND.search(text)
+        if behind and own.is_plain and not own.is_labelled and own.shares_nothing(behind[0]) and "[" not in own.text:
+            found.append(behind.start())
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     for end in ends:
         if (
@@ -337,6 +370,16 @@ def _end(own: _Source, text: str) -> int | None:
         remark = _IN_BRACKETS.search(text, last)
         if remark and own.is_plain and not re.search(r"[(\[]", own.text):
             found.append(remark.start())
+        twice = _TWICE.search(text, last)
+        if twice and " " in twice["other"].strip() and not re.search(r"[(\[]", own.text):
+            before, behind = text[: twice.start()], twice["other"]
+            for script, other in ((_LATIN, _NOT_LATIN), (_NOT_LATIN, _LATIN)):
+                if (
+                    script.search(before)
+                    and other.search(behind)
+                    and not (other.search(before) or script.search(behind))
+                ):
+                    found.append(twice.start())
     return min(found, default=None)
 
 

@@ -13,9 +13,9 @@ _BAR = "[|｜]"  # DeepSeek writes the second one
 # What a tokenizer may read as one token, wherever it is in a text: what follows a `<`, and what follows a `[`.
 _ANGLE = (
     rf"(?:{_BAR}[^|｜<>\s]{{1,40}}{_BAR}>|\|(?:turn|channel)>|(?:turn|channel)\|>|(?:start|end)_of_turn>|/?s>"
-    r"|(?:\w{1,12}:)?(?:bos|eos|pad|unk)>|</?SYS>>)"
+    r"|(?:\w{1,12}:)?(?:bos|eos|pad|unk|eo[tm])(?:_token)?>|unused\d{1,4}>|</?SYS>>)"
 )
-_SQUARE = r"(?:(?:BOS|EOS|PAD)\]|/?INST\])"
+_SQUARE = r"(?:(?:BOS|EO[STM]|PAD)\]|/?INST\])"
 CONTROL = rf"(?:<{_ANGLE}|\[{_SQUARE})"
 # The places where one more space makes it plain text
 SPACED_CONTROL = rf"<(?= *{_ANGLE})|\[(?= *{_SQUARE})"
@@ -27,6 +27,11 @@ _TURN_END = re.compile(
     r"|<eos>|\[EOS\]",
     re.IGNORECASE,
 )
+# ... without an end of its own
+_OTHER_TURN = re.compile(
+    rf"\n[ \t]{{0,3}}(?P<mark><{_BAR}(?:user|human|system){_BAR}>|#{{2,}}\s?(?:human|user|instruction|input|question)(?!\w))",
+    re.IGNORECASE,
+)
 _NEXT_TURN = re.compile(
     rf"\s*+(?:{CONTROL}|#{{2,}}\s?\w|(?:user|human|assistant|system|model|instruction|input|question)\s?(?:[:：\n]|$))",
     re.IGNORECASE,
@@ -34,7 +39,9 @@ _NEXT_TURN = re.compile(
 # <unk> is a word that was lost, and never taken off.
 _BEFORE = re.compile(rf"[\s{_INVISIBLE}]*+((?!<unk>){CONTROL})(?:(?:assistant|model|bot)(?=\s?[\n<]))?", re.IGNORECASE)
 _ONLY_MARKS = re.compile(rf"(?:\s|{CONTROL}|assistant|model|bot)*+", re.IGNORECASE)
-_BEHIND = re.compile(rf"((?!<unk>){CONTROL}|\[/?END\]|</?end>|\s#{{2,}}|<\|\w{{2,30}}\|?)\Z", re.IGNORECASE)
+_BEHIND = re.compile(
+    rf"((?!<unk>){CONTROL}|\[/?END\]|</?end>|</\w{{0,12}}|\s#{{2,}}|<\|\w{{2,30}}\|?)\Z", re.IGNORECASE
+)
 
 _LT, _GT, _OF = "(?:[<＜]|&lt;)", "(?:[>＞]|&gt;)", "(?:[_▁]of)?[_▁]"
 _THOUGHT = (
@@ -99,8 +106,9 @@ _WRAPPER_BEFORE = re.compile(
 _WRAPPER_BEHIND = re.compile(rf"({_LT}/{_ANSWER}{_GT}|<{_BAR}end{_OF}{_ANSWER}{_BAR}>|\[/{_ANSWER}\])\Z", re.IGNORECASE)
 
 # Control characters, halves of surrogate pairs, replacements of what was not decoded, noncharacters, and what is left
-# of tokens that a server did not decode.
+# of tokens that a server did not decode; characters of private use, and those that turn the direction of a text.
 _DAMAGE = re.compile(
+    "(?<=[^\\sA-ZĠĊ])[ĠĊ]|[\ue000-\uf8ff\u202a-\u202e\u2066-\u2069]|"
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufff9-\uffff▁]|<0x[0-9A-F]{2}>"
 )
 
@@ -193,6 +201,9 @@ def _without_control(text: str, own: str) -> str:
         if mark[0].casefold() not in own and _NEXT_TURN.match(text, mark.end()):
             end = mark.start()
             break
+    turn = _OTHER_TURN.search(text, start, end)
+    if turn and turn["mark"].casefold() not in own and text[start : turn.start()].strip():
+        end = turn.start()
     while True:
         while end > start and (text[end - 1].isspace() or text[end - 1] in _INVISIBLE):
             end -= 1

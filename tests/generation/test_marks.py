@@ -200,6 +200,7 @@ def test_reasoning_about_a_source_with_such_tags_is_stripped():
 ENDS = [
     *("</s>", "<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<|end|>", "<eos>"),
     *("<|EOT|>", "<|eom_id|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "<turn|>", "<|return|>", "<EOS>"),
+    *("<eos_token>", "<eot>", "[EOT]", "<unused1>"),
     *("<|endofturn|>", "<|EOS|>", "[EOS]", "[/INST]", "<pad>", "<|im_start|>", "<|IM_END|>"),
 ]
 
@@ -211,7 +212,7 @@ def test_a_token_at_an_end_is_stripped_from_a_good_answer(end):
         assert (verdict.text, verdict.failed, verdict.reasoning) == (GOOD, (), False), text
 
 
-@pytest.mark.parametrize("end", ["[END]", " <end>", "<|im_end", "<|eot_id|", "\n###", " ## </s>"])
+@pytest.mark.parametrize("end", ["[END]", " <end>", "<|im_end", "<|eot_id|", "</s", "</", "\n###", " ## </s>"])
 def test_what_only_ends_a_text_is_stripped_there(end):
     assert (judged(GOOD + end).text, judged(GOOD + end).failed) == (GOOD, ())
 
@@ -235,6 +236,9 @@ def test_what_only_ends_a_text_is_stripped_there(end):
         "{}<|endoftext|>Human: Rewrite: A cat.\n\nAssistant: A feline.",
         "{}<|endoftext|>\n\n### Instruction:\nAnother one.",
         "{}<turn|>\n<|turn>user\nmore",
+        "{}\n<|user|>\nhello",
+        "{}\n\n### Human: x",
+        "{}\n### Instruction:\nAnother one.",
         "\ufeff{}",
         "\u200b\ufeff{}\ufeff",
         "\ufeff<s>{}",
@@ -270,6 +274,7 @@ def test_a_token_within_an_answer_rejects_it(text):
     [
         *("\0", "\x07", "\x1b[1m", "\x08", "\x7f", "\x85", "\x9f", "\ud83d", "\udc00", "\ufffd", "\ufeff", "\ufffe"),
         *("\uffff", "\ufdd0", "<0x0A>", "<0xE0>", "▁"),
+        *("\ue000", "\uf8ff", "\u202e", "\u2066", "Ġ", "Ċ"),
     ],
 )
 def test_damaged_characters_are_no_text(mark):
