@@ -17,8 +17,16 @@ _ANGLE = (
 )
 _SQUARE = r"(?:(?:BOS|EO[STM]|PAD)\]|/?INST\])"
 CONTROL = rf"(?:<{_ANGLE}|\[{_SQUARE})"
+# Of a source also what has the form of one: <start_of_image>, <extra_id_0>, [TOOL_CALLS]; HTML stays as it is.
+_RESERVED_ANGLE = (
+    r"/?(?:[A-Za-z]\w*_\w*|think(?:ing)?|thought|reasoning|tools?|image|img|video|audio|mask|sep|cls|unused\d+"
+    r"|reserved\d+|0x[0-9A-Fa-f]{2})>"
+)
+_RESERVED_SQUARE = (
+    r"/?(?:[A-Z]+(?:_[A-Z]+)+|MASK|SEP|CLS|UNK|IMG|THINK|ARGS|PREFIX|SUFFIX|MIDDLE|AUDIO|IMAGE|VIDEO|TOOL|TOOLS)\]"
+)
 # The places where one more space makes it plain text
-SPACED_CONTROL = rf"<(?= *{_ANGLE})|\[(?= *{_SQUARE})"
+SPACED_CONTROL = rf"<(?= *(?:{_ANGLE}|{_RESERVED_ANGLE}))|\[(?= *(?:{_SQUARE}|{_RESERVED_SQUARE}))"
 _MOST = 60  # characters of a mark
 _INVISIBLE = "\ufeff\u200b\u2060"  # of a byte order mark or an empty token, at the ends
 # Those that end a turn, and what a turn begins with that the model goes on to invent.

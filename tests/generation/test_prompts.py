@@ -50,6 +50,9 @@ MARKS = [
         "<bos>",
     ),
     *("<turn|>", "<|turn>", "<|channel|>", "<|START_OF_TURN_TOKEN|>", "<seed:eos>", "<pad>", "<unk>"),
+    *("[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[SYSTEM_PROMPT]", "[IMG]", "[MASK]", "[THINK]"),
+    *("<think>", "</think>", "<tool_call>", "</tool_call>", "<image>", "<start_of_image>", "<unused0>", "<mask>"),
+    *("<fim_prefix>", "<0x0A>", "<extra_id_0>", "<reserved_106>", "<eos_token>"),
 ]
 TEMPLATES = {**TASKS, "mine": replace(TASKS["shuffle"], form=CHATML, instruction="{{ language }}", system="")}
 
@@ -132,6 +135,7 @@ def test_headings_are_marks_in_the_form_that_has_them(heading):
     [
         *("A dog runs.", "a < b > c | d", "I <3 you", "[1] and [INSTALL]", "# 1 ## 2 ### 3", "### Responses are in"),
         *("<b>bold</b> <sup>2</sup>", "<S>", "< s >", "<|>", "<| a |>", "x <end> y", "<span>", "ஒரு நாய்.", "[EOSX]"),
+        *("one<br>two", "<p>a</p>", "<em>a</em> <i>b</i>", "[NOTE]", "[a_b]", "<name>", "<thinker>", "<0x>"),
     ],
 )
 def test_a_clean_source_stands_in_the_prompt_verbatim(source):
