@@ -22,6 +22,8 @@ _ONLY_ABOUT = _compiled(rf"(?:{say.SURE})?{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_L
 # Behind a source of one line, each line that speaks of sentences begins a remark, ...
 _REMARK = _compiled(
     rf"\n[ \t]{{0,3}}[*_(\[>#-]{{0,4}}(?:(?=[^\n]{{0,300}}?{say.OF_LANGUAGE})|{say.CHANGED}|{say.TURN}"
+    r"|(?:changed|replaced|swapped|substituted|used|kept|added|removed|moved)\s|[^\n]{0,60}(?:[-=]>|→)"
+    r"|(?:explanation|notes?|rationale|changes)[*_]{0,3}[ \t]*\n"
     rf"|(?:or|alternatively)[,:]?\s|{say.ARTICLE}(?:another|other|second)\s(?:options?|ways?|possib\w+)"
     rf"|(?:please )?note that\s|(?:{say.LABELS}){say.END}|-{{3,}}|\*{{3,}}|_{{3,}}|={{3,}})"
 )
@@ -29,7 +31,7 @@ _REMARK = _compiled(
 _REMARK_ON_LINE = _compiled(
     rf"[ \t]+(?:[–—-]+[ \t]+)?(?:[*_]{{0,3}}(?:(?:please )?note(?: that)?|explanation|nota|explicación|remarque"
     rf"|குறிப்பு|नोट)[*_]{{0,3}}\s?:|this is (?:the|an?|my)\s(?:\w+\s)?{say.TASK}"
-    rf"|{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE}))"
+    rf"|{say.ABOUT}(?=[^\n]{{0,300}}?{say.OF_LANGUAGE}))|[ \t]+[–—-]+[ \t]+{say.TASK}\Z"
 )
 _NOTE_WORD = _compiled(r"(?<!\w)(?:note|nota|remarque)(?!\w)|குறிப்பு|नोट")
 _IN_BRACKETS = _compiled(
@@ -50,6 +52,13 @@ _LABELLED_BEHIND = re.compile(
 # You could say "…" instead.
 _QUOTED_WITHIN = _compiled(rf"(?P<before>[^\"“”\n]{{1,80}})[\"“](?P<inner>[^\"“”]+)[\"”](?P<behind>[^\"“”\n]{{0,30}})")
 _TASK_OR_SAY = _compiled(rf"(?<!\w)(?:{say.TASK}|{say.SAY}(?!\w))")
+# A first line that speaks of the task or of those who talk
+_FIRST_LINE = _compiled(
+    rf"(?=[^\n]{{0,200}}?(?:{say.TASK}|(?<!\w)(?:{say.NOUN}|requested|below|here|task|help)(?!\w)))[^\n]{{1,160}}[.!][*_]{{0,3}}[ \t]*\n[ \t]*\n\s*+"
+    rf"|(?=[^\n]{{0,200}}?(?:{say.TASK}|(?<!\w)(?:{say.NOUN}|requested|below|here|task|i|my|you|your|we)(?!\w)))"
+    rf"[^\n:]{{1,160}}{say.END}[ \t]*\n\s*+"
+    rf"|(?=[^\n:]{{0,160}}?{say.TASK})[^\n:.!?(){{}}\[\]\"]{{1,160}}{say.END}\s*+"
+)
 _LAST = 500  # characters of an answer that end in such a remark
 _TURN, _NEXT_TURN = _compiled(say.TURN), _compiled(rf"\s+{say.TURN}")
 _TURN_ON_LINE = _compiled(rf"\n\s*+(?:{say.TURN}|(?:user|human|assistant|system)[ \t]*\n)")
@@ -57,11 +66,12 @@ _OFFER_BEHIND = _compiled(rf"\s+[*_(]{{0,3}}{say.OFFER}")
 _SENTENCE_END = re.compile(r"[.!?।…]+[\"”’')\]]*(?=\s|$)")
 _YES_ON_LINE = _compiled(rf"(?:{say.YES}[!.][ \t]+)++(?=[\"“*]?[^\W\d_])")
 _YES_WORDS = _compiled(say.YES_WORDS)
+_ARROW_WITHIN = re.compile("[-=]>|→")
 _ARROW = re.compile(r"\s*+(?:[-=–]{1,2}>|→|\|)\s*+")
 # Variants of an answer, a line each
 _ITEM = _compiled(
-    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})[.)]|\[\d{1,2}\]|#?\d{1,2}:|#\d{1,2}|[①-⑳❶-❿]|\d\ufe0f?\u20e3|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
-    r"|answer|translation|sentence|suggestion|rewrite|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
+    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})[.)]|\[\d{1,2}\]|#?\d{1,2}:|#\d{1,2}|[①-⑳❶-❿]|(?:first|second|third)(?=[*_]{0,3}:)|\d\ufe0f?\u20e3|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
+    r"|answer|output|translation|sentence|suggestion|rewrite|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
 )
 # "Words: 20"
 _VALUE = re.compile(r"[\s*_#>-]{0,8}[^\s:.!?]+(?: [^\s:.!?]+)?[*_]{0,3}[:：][^\n]*(?:\n[^\n:]{1,30}[:：][^\n]*){0,9}")
@@ -73,6 +83,7 @@ _ITEMS_READ = 50
 _LAYERS = 50  # around an answer that are taken off, one by one
 _JSON = re.compile(
     r"""\{?\s*"[^"\n]{1,40}"\s*:\s*"([^"\\]+)"\s*\}?|\[\s*"([^"\\]+)"\s*\]|\[\s*'([^\\\n]+)'\s*\]"""
+    rf"""|\{{\s*"(?i:output|answer|text|result|response|sentence|{say.TASK})"\s*:\s*"([^"\\]+)"\s*,[^{{}}]*\}}"""
     r"""|\{\s*'[^'\n]{1,40}'\s*:\s*(?:'([^\\\n]+)'|"([^"\\]+)")\s*\}"""
 )
 _QUOTED = re.compile(
@@ -81,7 +92,7 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 _QUOTES = re.compile(r'["“”„«»「」`*]|__|\'\'|(?<!\w)[\'‘]')
-_LEADING = re.compile('[:：\n"“„«→–—=-]')  # all preambles end in one of them, or before it
+_LEADING = re.compile(r'[:：\n"“„«→–—=)\]-]')  # all preambles end in one of them, or before it
 
 
 class _Source:
@@ -163,7 +174,8 @@ class Preambles:
             rf"(?:to\s)?{label}{rest}",
             rf"(?:(?<=#\s)|(?<=\*\*)){label}(?:\*\*)?[ \t]*\n",
             # "Paraphrase => …"
-            rf"{label}(?:\*\*)?[ \t]{{0,2}}(?:[-=]{{1,2}}>|→|[ \t][-–—][ \t])",
+            rf"(?:{label}|new sentence)(?:\*\*)?[ \t]{{0,2}}(?:[-=]{{1,2}}>|→|[ \t][-–—=][ \t])",
+            rf"[(\[]{label}[)\]]:?(?=\s)",
             # "I've summarized the text in one sentence: …", "Let me rephrase the sentence."
             rf"(?:i(?:['’](?:ve|d|ll)| have| would| will)?|let me)\s(?:\w+\s)?{say.TASK}[^\n:]{{0,160}}{say.LINE_END}",
             # "The sentence is rephrased to preserve …", "The Spanish translation of the sentence would be: …"
@@ -238,6 +250,9 @@ class Preambles:
             return (found[excess - 1].end(), len(text)) if excess > 0 else None
         if own.is_line and (heading := self._heading.match(text)):
             return heading.end(), len(text)
+        line = _FIRST_LINE.match(text)
+        if line and own.is_plain and not own.is_labelled and own.shares_nothing(line[0]):
+            return line.end(), len(text)
         sure = _YES_ON_LINE.match(text)
         if sure and not _YES_WORDS.search(own.text) and _sentences(text) > own.sentences:
             return sure.end(), len(text)
@@ -307,6 +322,8 @@ def _unwrapped(own: _Source, text: str) -> Span | None:
         return rule.end(), len(text)
     if (found := _JSON.fullmatch(text)) and not own.text.startswith(("{", "[")):
         return found.span(found.lastindex or 0)
+    if re.fullmatch(r"\[[^\[\]]+\]|\([^()]+\)", text) and not re.search(r"[(\[]", own.text):
+        return 1, len(text) - 1
     quoted = _QUOTED_WITHIN.fullmatch(text)
     if quoted and own.is_plain and not _QUOTES.search(own.text) and len(quoted["inner"]) > len(text) // 3:
         around = f"{quoted['before']} {quoted['behind']}"
@@ -349,7 +366,12 @@ def _end(own: _Source, text: str) -> int | None:
         note, remark, turn = (pattern.search(text) for pattern in (_NOTE, _REMARK, _TURN_ON_LINE))
         if note and not _NOTE.search(own.text):
             found.append(note.start())
-        if remark and own.is_plain:
+        if (
+            remark
+            and own.is_plain
+            and not _ARROW_WITHIN.search(own.text)
+            and not (":" in remark[0] and own.says(remark[0]))
+        ):
             found.append(remark.start())
         if turn and not own.is_dialogue and not own.says(turn[0]):
             found.append(turn.start())

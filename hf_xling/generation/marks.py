@@ -48,7 +48,7 @@ _NEXT_TURN = re.compile(
 _BEFORE = re.compile(rf"[\s{_INVISIBLE}]*+((?!<unk>){CONTROL})(?:(?:assistant|model|bot)(?=\s?[\n<]))?", re.IGNORECASE)
 _ONLY_MARKS = re.compile(rf"(?:\s|{CONTROL}|assistant|model|bot)*+", re.IGNORECASE)
 _BEHIND = re.compile(
-    rf"((?!<unk>){CONTROL}|\[/?END\]|</?end>|</\w{{0,12}}|\s#{{2,}}|<\|\w{{2,30}}\|?)\Z", re.IGNORECASE
+    rf"((?!<unk>){CONTROL}|\[/?END\]|</?end>|<br\s?/?>|</\w{{0,12}}|\s#{{2,}}|<\|\w{{2,30}}\|?)\Z", re.IGNORECASE
 )
 
 _LT, _GT, _OF = "(?:[<＜]|&lt;)", "(?:[>＞]|&gt;)", "(?:[_▁]of)?[_▁]"
@@ -59,10 +59,10 @@ _THOUGHT = (
 _MORE = r"(?:_\w{1,30})?"  # <thought_process>
 _REASONING = re.compile(
     rf"(?P<empty>{_LT}{_THOUGHT}\s{{0,3}}/{_GT})"
-    rf"|(?P<close>{_LT}\s?/\s?{_THOUGHT}{_MORE}\s?{_GT}|\[/{_THOUGHT}\]|<unused95>|◁/{_THOUGHT}▷|<{_BAR}(?:/|end{_OF}){_THOUGHT}{_BAR}>"
+    rf"|(?P<close>{_LT}\s?/\s?{_THOUGHT}{_MORE}\s?{_GT}|\[/{_THOUGHT}\]|<(?:unused|ctrl)95>|◁/{_THOUGHT}▷|<{_BAR}(?:/|end{_OF}){_THOUGHT}{_BAR}>"
     r"|<channel\|>|<\|inner_suffix\|>|<\|channel\|>\s?final\s?(?:<\|constrain\|>\w{1,20})?<\|message\|>|(?-i:assistantfinal)"
     r"|here(?:['’]s| is) my response:)"
-    rf"|(?P<open>{_LT}\s?{_THOUGHT}{_MORE}(?:\s[^<>\n]{{0,80}})?{_GT}|\[{_THOUGHT}\]|<unused94>(?:thought\b)?|◁{_THOUGHT}▷"
+    rf"|(?P<open>{_LT}\s?{_THOUGHT}{_MORE}(?:\s[^<>\n]{{0,80}})?{_GT}|\[{_THOUGHT}\]|<(?:unused|ctrl)94>(?:thought\b)?|◁{_THOUGHT}▷"
     rf"|<{_BAR}(?:(?:start|begin){_OF})?{_THOUGHT}{_BAR}>|<\|channel>|<\|inner_prefix\|>"
     r"|<\|channel\|>\s?(?:analysis|commentary)"
     # gpt-oss and Gemma where the server leaves out special tokens; Granite 3.2

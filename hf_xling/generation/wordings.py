@@ -43,10 +43,10 @@ END = rf"{BLANK}{{0,3}}[*_]{{0,3}}{BLANK}{{0,3}}[:：]{BLANK}{{0,3}}[*_]{{0,3}}"
 LINE_END = rf"(?:{END}|[.!]?[ \t]{{0,3}}\n|{BLANK}(?:as{BLANK})?(?=[\"“„«]))"
 ORNAMENT = r"[\s*_#>-]{0,8}"
 LABELS = (
-    r"(?:final\s)?answer|response|output|result|sentence|original|input|user|human|question|q|a"
+    r"(?:final\s)?answer|response|output|result|sentence|text|alternative|final|r|résultat|original|input|user|human|question|q|a"
     r"|(?:ai\s)?assistant|ai|bot|chatbot|model|chatgpt|gpt-?\d?|llama|gemma|gemini|qwen|mistral"
-    r"|(?:new|revised|modified|changed|updated|resulting|original|given|input|output|target|source|final|first|second)\s(?:sentence|text|version"
-    r"|statement|option)"
+    r"|(?:my|alternative|suggested|new|revised|modified|changed|updated|resulting|original|given|input|output|target|source|final|first|second)\s(?:sentence|text|version"
+    r"|statement|option|attempt)"
 )
 # Labels in other languages, as whole words: a place or a person may begin as they do ("தமிழ்நாடு: …").
 FOREIGN = (
@@ -89,6 +89,7 @@ OFFER = (
     r"|(?:how|what) (?:else )?(?:can|may) i (?:help|assist|do)|(?:can|may) i help you|i can also"
     r"|i(?:['’]m| am) (?:happy|glad|here) to|any (?:other|more|further) questions"
     r"|how (?:does|is|about) (?:that|this)|is (?:this|that) (?:ok|okay|what|correct|good|fine)|anything else\?"
+    r"|happy to help|want (?:another|more|me to)|shall i"
     r"|you(?:['’]re| are) (?:very |most )?welcome[.!]"
     r"|(?:thanks|thank you)(?: for|[.!])|best regards|you can ask|does (?:this|that|it) (?:help|work|sound|look|make)"
     r"|¿(?:hay algo|necesitas|quieres|te gustaría|puedo)|espero que (?:esto|te|le)|avísame si|no dudes en|si necesitas"
