@@ -35,7 +35,8 @@ _REMARK_ON_LINE = _compiled(
 )
 _NOTE_WORD = _compiled(r"(?<!\w)(?:note|nota|remarque)(?!\w)|குறிப்பு|नोट")
 _IN_BRACKETS = _compiled(
-    rf"\s[(\[*]{{1,3}}(?:(?:changed|replaced|swapped|substituted|(?=[^\n]*[\"“])(?:used|kept|added|removed|moved))(?!\w)"
+    r"\s[(\[*]{1,3}(?:(?:changed|replaced|swapped|substituted|(?=[^\n]*[\"“])(?:used|kept|added|removed|moved))"
+    r"\s(?!(?:to|by|in|with|for)\s)"
     r"|[^\n()]{0,60}(?:[-=]>|→|\s(?:changed|replaced|swapped|substituted|became)\s(?:to|with|by|for)?)"
     rf"|{say.CHANGED}|note:|(?=[^\n]{{0,200}}?{say.OF_LANGUAGE})[^\n]{{0,400}}[)\]][*.!]{{0,3}}\Z|literal\w*:)"
 )
@@ -50,11 +51,12 @@ _LABELLED_BEHIND = re.compile(
     r"(?<=[.!?।”\"])[*_]{0,3}\n\s*(?:[*_#>(-]{0,4}[A-Z][a-z]+(?: [a-z]+){0,2}[*_]{0,3}[:：]|\[[^\[\]\n]{1,60}\]\Z)"
 )
 # You could say "…" instead.
-_QUOTED_WITHIN = _compiled(rf"(?P<before>[^\"“”\n]{{1,80}})[\"“](?P<inner>[^\"“”]+)[\"”](?P<behind>[^\"“”\n]{{0,30}})")
+_QUOTED_WITHIN = _compiled(r"(?P<before>[^\"“”\n]{1,80})[\"“](?P<inner>[^\"“”]+)[\"”](?P<behind>[^\"“”\n]{0,30})")
 _TASK_OR_SAY = _compiled(rf"(?<!\w)(?:{say.TASK}|{say.SAY}(?!\w))")
 # A first line that speaks of the task or of those who talk
 _FIRST_LINE = _compiled(
-    rf"(?=[^\n]{{0,200}}?(?:{say.TASK}|(?<!\w)(?:{say.NOUN}|requested|below|here|task|help)(?!\w)))[^\n]{{1,160}}[.!][*_]{{0,3}}[ \t]*\n[ \t]*\n\s*+"
+    rf"(?=[^\n]{{0,200}}?(?:{say.TASK}|(?<!\w)(?:{say.NOUN}|requested|below|here|task|help)(?!\w)))"
+    r"[^\n]{1,160}[.!][*_]{0,3}[ \t]*\n[ \t]*\n\s*+"
     rf"|(?=[^\n]{{0,200}}?(?:{say.TASK}|(?<!\w)(?:{say.NOUN}|requested|below|here|task|i|my|you|your|we)(?!\w)))"
     rf"[^\n:]{{1,160}}{say.END}[ \t]*\n\s*+"
     rf"|(?=[^\n:]{{0,160}}?{say.TASK})[^\n:.!?(){{}}\[\]\"]{{1,160}}{say.END}\s*+"
@@ -70,8 +72,11 @@ _ARROW_WITHIN = re.compile("[-=]>|→")
 _ARROW = re.compile(r"\s*+(?:[-=–]{1,2}>|→|\|)\s*+")
 # Variants of an answer, a line each
 _ITEM = _compiled(
-    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})[.)]|\[\d{1,2}\]|#?\d{1,2}:|#\d{1,2}|[①-⑳❶-❿]|(?:first|second|third)(?=[*_]{0,3}:)|\d\ufe0f?\u20e3|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase"
-    r"|answer|output|translation|sentence|suggestion|rewrite|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
+    r"[ \t]*[*_#]{0,4}(?:\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})[.)]|\[\d{1,2}\]|#?\d{1,2}:|#\d{1,2}"
+    r"|[①-⑳❶-❿]|\d\ufe0f?\u20e3"
+    r"|(?:first|second|third)(?=[*_]{0,3}:)|[-*•>]|[-=]>|→|(?:option|version|variant|alternative|paraphrase|answer|output"
+    r"|translation|sentence|suggestion|rewrite|variante|opción|விருப்பம்|विकल्प)\s?#?(?:\d{1,2}|[A-H])(?!\w))"
+    r"[ \t]?[:.)–-]?[*_]{0,3}:?[ \t]+"
 )
 # "Words: 20"
 _VALUE = re.compile(r"[\s*_#>-]{0,8}[^\s:.!?]+(?: [^\s:.!?]+)?[*_]{0,3}[:：][^\n]*(?:\n[^\n:]{1,30}[:：][^\n]*){0,9}")
@@ -204,12 +209,13 @@ class Preambles:
             rf"in\s(?:{language}),?\s[^\n:]{{0,60}}(?:{say.IS}|{say.SAY})(?:\s\w+)?(?:{say.END}|\s(?=[\"“„«]))",
             rf"(?:you|we|one)\s(?:can|could|might|may)\s(?:also\s)?{say.SAY}(?:\s(?:it|this|that))?"
             rf"(?:\s(?:as|like this))?{say.END}",
-            rf"{say.HERE}\s[^\n:]{{0,40}}ways?\s(?:to|of|you)\s[^\n:]{{0,30}}(?:{say.SAY}|saying|putting|{say.TASK})[^\n:]{{0,40}}{say.END}",
+            rf"{say.HERE}\s[^\n:]{{0,40}}ways?\s(?:to|of|you)\s[^\n:]{{0,30}}(?:{say.SAY}|saying|putting)[^\n:]{{0,40}}{say.END}",
             rf"(?:one|another|a)\s(?:\w+\s){{0,2}}way\s(?:to|of)\s(?:{say.SAY}|saying|putting|{say.TASK})[^\n:]{{0,80}}{say.END}",
         )
         # On a line of their own, before a source of one line
         self._heading = _compiled(
-            rf"{say.ORNAMENT}(?:{label}|{say.LABELS}|(?:(?:{say.FOREIGN})\s){{0,3}}(?:{say.FOREIGN}))[*_]{{0,3}}[ \t]*\n\s*+"
+            rf"{say.ORNAMENT}(?:{label}|{say.LABELS}|(?:(?:{say.FOREIGN})\s){{0,3}}(?:{say.FOREIGN}))"
+            r"[*_]{0,3}[ \t]*\n\s*+"
         )
         self._answer_line = _compiled(
             rf"\n{say.ORNAMENT}(?:final\s)?(?:{label}{rest}|(?:answer|response|output|result){say.END}"
@@ -274,10 +280,8 @@ class Preambles:
             return None
         kept, behind = text[:end].strip(), text[end:]
         talk = bool(kept) and not own.is_dialogue and self._is_talk(own, kept)
-        label = None
-        if talk or not _NEXT_ROUND.match(behind):
-            for label in self._answer_line.finditer(behind):
-                pass
+        next_round = not talk and _NEXT_ROUND.match(behind)
+        *_, label = (None, *(() if next_round else self._answer_line.finditer(behind)))
         if label and (
             (self._source_name and self._source_name in label[0].casefold())
             or fold(behind[label.end() :]) == fold(own.text)

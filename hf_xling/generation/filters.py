@@ -120,7 +120,7 @@ class Judge:
     | --- | --- | --- |
     | `endpoint: …` | | no text: the request failed |
     | `reasoning` | | a block of reasoning that is not closed, or nothing behind it (`marks.read_answer`) |
-    | `damaged` | | control characters, or others that no text has and its source has not either |
+    | `damaged` | | control characters, tags, or others that no text has and its source has not either |
     | `empty` | | no letter and no digit |
     | `refusal` | `refusal` | words that decline the task, which the source does not say itself |
     | `prompt_echo` | `prompt_echo` | more of the prompt than `max_prompt_echo` (`scores.PromptEcho`) |
@@ -129,7 +129,7 @@ class Judge:
     | `preamble` | `preamble`: what was stripped | a preamble and nothing behind it (`chatter.Preambles`) |
     | `copy` | `copy` | more likeness to its source than `max_copy`; by task: `scores.copy` |
     | `wrong_script` | `script_share` | fewer letters of its language's script than `min_script_share` |
-    | `wrong_language` | | function words that are plainly those of another language |
+    | `wrong_language` | | words that are plainly those of another language (`in_other_language`) |
     | `words` | | shuffled, and words left out or added (`scores.words_lost`) |
     | `length` | `length_ratio` | a length outside of `min_length_ratio` and `max_length_ratio` |
     | `numerals` | `numerals_kept` | fewer of the source's numerals than `min_numerals_kept`; a summary may drop some |

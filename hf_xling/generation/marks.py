@@ -37,7 +37,8 @@ _TURN_END = re.compile(
 )
 # ... without an end of its own
 _OTHER_TURN = re.compile(
-    rf"\n[ \t]{{0,3}}(?P<mark><{_BAR}(?:user|human|system){_BAR}>|#{{2,}}\s?(?:human|user|instruction|input|question)(?!\w))",
+    rf"\n[ \t]{{0,3}}(?P<mark><{_BAR}(?:user|human|system){_BAR}>"
+    r"|#{2,}\s?(?:human|user|instruction|input|question)(?!\w))",
     re.IGNORECASE,
 )
 _NEXT_TURN = re.compile(
@@ -82,14 +83,16 @@ _ANSWER_LABEL = re.compile(
 _TASK = r"(?:paraphras|rephras|reword|rewrit|translat|summar|shuffl|synonym|step by step)"
 # "Okay, so I need to paraphrase this sentence. …": it thinks aloud
 _ALOUD = re.compile(
-    r"[\s*_]{0,9}(?:(?:okay|ok|alright|hmm+|well|right|now|so|wait|first)[\s,.…!]{1,4}){0,4}(?:let me (?:think|see|start"
-    r"|analy|break|consider)|let['’]?s (?:think|see|start|analy|break|consider)|the user (?:want|ask|is asking|need|gave"
-    rf"|has|provided)|(?:i|we) (?:need|have|want|ought) to|(?:i|we) (?:should|must)|(?:my|the) task)[\s\S]{{0,300}}?{_TASK}",
+    r"[\s*_]{0,9}(?:(?:okay|ok|alright|hmm+|well|right|now|so|wait|first)[\s,.…!]{1,4}){0,4}(?:let me (?:think|see"
+    r"|start|analy|break|consider)|let['’]?s (?:think|see|start|analy|break|consider)|the user (?:want|ask|is asking|need"
+    r"|gave|has|provided)|(?:i|we) (?:(?:need|have|want|ought) to|should|must)|(?:my|the) task)"
+    rf"[\s\S]{{0,300}}?{_TASK}",
     re.IGNORECASE,
 )
 # What a text begins with that has an end mark of the same name: <plan>…</plan>, [PLAN]…[/PLAN], <start_plan>…<end_plan>
 _BLOCK = re.compile(
-    rf"\s*+(?:(?P<mark>(?:{_LT}{_BAR}?|\[(?=[A-Z_ ]+\]))\s?(?:(?:start|begin)_(?:of_)?)?(?P<tag>(?!im_|(?:of_)?turn|header)[^\W\d][\w:.-]{{0,40}}?)"
+    rf"\s*+(?:(?P<mark>(?:{_LT}{_BAR}?|\[(?=[A-Z_ ]+\]))\s?(?:(?:start|begin)_(?:of_)?)?"
+    r"(?P<tag>(?!im_|(?:of_)?turn|header)[^\W\d][\w:.-]{0,40}?)"
     rf"(?:_start)?(?:\s[^<>\n]{{0,120}})?(?:{_BAR}?{_GT}|\]))(?P<inner>[\s\S]*?)"
     rf"(?:{_LT}{_BAR}?|\[)\s?(?:(?:/\s?|end_(?:of_)?)(?P=tag)|(?P=tag)_end)\s?(?:{_BAR}?{_GT}|\])"
     rf"|(?P<fence>```{_THOUGHT}\n)[\s\S]*?\n```(?=\s)|(?P<ollama>thinking\.\.\.\n)[\s\S]*?\.\.\.done thinking\.?"

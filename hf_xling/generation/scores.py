@@ -55,10 +55,10 @@ def copy(source: str, answer: str, task: str, function_words: frozenset[str] = f
 
     The similarity of their characters: twice the length of the longest common subsequence to the length of both
     (rapidfuzz's `Indel.normalized_similarity`). For `synonyms` and `shuffle` 1.0 or 0.0, as a synonym is one word in
-    many, and a shuffled sentence has all words of its source: 1.0 for `synonyms` if no word is replaced by another that is
-    no form of it, and for `shuffle` if no word has moved past another. `function_words` do not count there, unless the
-    source has no two others. None for a translation of what has no letters: "1999" is "1999" in any language. Of long
-    texts the first `MOST_COMPARED` characters are compared.
+    many, and a shuffled sentence has all words of its source: 1.0 for `synonyms` if no word is replaced by another
+    that is no form of it, and for `shuffle` if no word has moved past another. `function_words` do not count there,
+    unless the source has too few others. None for a translation of what has no letters: "1999" is "1999" in any
+    language. Of long texts the first `MOST_COMPARED` characters are compared.
     """
     if task in ("synonyms", "shuffle"):
         one, other = ([word for word in text.split() if word not in function_words] for text in (source, answer))

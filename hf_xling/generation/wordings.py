@@ -22,13 +22,15 @@ SURE = (
     r"[¡]?(?:sure(?: thing)?|certainly|of course|absolutely|ok|okay|great|alright|all right|got it|gladly|no problem"
     r"|i(?:['’]d| would|['’]m| am) (?:be )?(?:happy|glad) to help(?: you)?(?: with that)?"
     r"|நிச்சயமாக|சரி|ज़रूर|जरूर|बिल्कुल|hakika|bila shaka|sawa|claro(?: que sí)?|por supuesto|desde luego|con gusto"
-    r"|bien sûr|d['’]accord|avec plaisir|certainement|natürlich|gerne|klar|certo|certamente|com certeza|తప్పకుండా)[\s!.,;:–—-]{0,6}"
+    r"|bien sûr|d['’]accord|avec plaisir|certainement|natürlich|gerne|klar|certo|certamente|com certeza"
+    r"|తప్పకుండా)[\s!.,;:–—-]{0,6}"
 )
 GREETING = r"(?:hello|hi(?: there)?|hey|great question|happy to help|as (?:you )?requested)[\s!.,;:–—-]{0,6}"
 # What may be said before an answer on the same line, where the source has no such word
 YES = (
     r"(?:yes|sure(?: thing)?|certainly|of course|absolutely|okay|ok|great(?: question)?|got it|no problem|hello"
-    r"|hi(?: there)?|(?:i['’]d be )?happy to help|(?:let me|i can|i(?:['’]ll| will)) help(?: you)?(?: with (?:this|that|it))?)"
+    r"|hi(?: there)?|(?:i['’]d be )?happy to help"
+    r"|(?:let me|i can|i(?:['’]ll| will)) help(?: you)?(?: with (?:this|that|it))?)"
 )
 YES_WORDS = (
     r"(?<!\w)(?:yes|yeah|sure|ok|okay|certainly|course|absolutely|great|good|got|problem|help|hello|hi|hey)(?!\w)"
@@ -99,7 +101,7 @@ OFFER = (
 )
 # Words of a source that may become such an offer in other words
 OFFERED = (
-    r"(?<!\w)(?:you|your|help|need|know|let|ask|tell|hope|questions?|want|like|free|happy|glad|else|more|us|me|i|thanks?)"
+    r"(?<!\w)(?:you|your|help|need|know|let|ask|tell|hope|questions?|wants?|like|free|happy|glad|else|more|us|me|i|thanks?)"
     r"(?!\w)"
 )
 ASKER = r"(?:user|human|usuario|usuário|utilisateur|utente|benutzer|nutzer|mtumiaji|பயனர்|उपयोगकर्ता|వినియోగదారు)"

@@ -369,6 +369,8 @@ def test_a_preamble_is_stripped_and_kept_beside(code, form):
         ("A man shouts that they must leave.", "en", "A man shouts: leave!"),
         ("He works for UNESCO in Chennai.", "ta", "அவர் சென்னையில் யுனெஸ்கோவில் (UNESCO) பணிபுரிகிறார்."),
         ("He works for UNESCO.", "ta", "அவர் பணிபுரிவது யுனெஸ்கோவில் (UNESCO)"),
+        ("He was changed to the night shift.", "en", "They moved him (changed to the night shift)"),
+        ("Who wants another piece?", "en", "Is there anybody here? Want another piece?"),
         ("A man uses a tool.", "en", "A hammer is in his hand (used for nails)"),
         ("Buy milk and eggs. Then go.", "en", "Buy these.\nMilk: two. Eggs: six. Then go."),
         ("He says you could leave now.", "en", 'He says "you could leave" to us.'),
