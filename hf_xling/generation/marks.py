@@ -83,9 +83,10 @@ _ANSWER_LABEL = re.compile(
 _TASK = r"(?:paraphras|rephras|reword|rewrit|translat|summar|shuffl|synonym|step by step)"
 # "Okay, so I need to paraphrase this sentence. …": it thinks aloud
 _ALOUD = re.compile(
-    r"[\s*_]{0,9}(?:(?:okay|ok|alright|hmm+|well|right|now|so|wait|first)[\s,.…!]{1,4}){0,4}(?:let me (?:think|see"
-    r"|start|analy|break|consider)|let['’]?s (?:think|see|start|analy|break|consider)|the user (?:want|ask|is asking|need"
-    r"|gave|has|provided)|(?:i|we) (?:(?:need|have|want|ought) to|should|must)|(?:my|the) task)"
+    r"[\s*_]{0,9}(?:(?:okay|ok|alright|hmm+|well|right|now|so|wait|first)[\s,.…!]{1,4}){0,4}"
+    r"(?:let(?: me|['’]?s) (?:think|see|start|analy|break|consider)"
+    r"|the user (?:want|ask|is asking|need|gave|has|provided)"
+    r"|(?:i|we) (?:(?:need|have|want|ought) to|should|must)|(?:my|the) task)"
     rf"[\s\S]{{0,300}}?{_TASK}",
     re.IGNORECASE,
 )
