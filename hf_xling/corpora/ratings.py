@@ -18,6 +18,7 @@ import pyarrow
 from hf_xling import runs
 from hf_xling.corpora import duplicates as dup
 from hf_xling.corpora.cleaning import clean_text
+from hf_xling.corpora.held_out import split_to_read
 from hf_xling.corpora.licences import check_publishable
 from hf_xling.corpora.origins import read_origins
 from hf_xling.corpora.rated_card import local_only, rated_card, rated_licensing
@@ -154,7 +155,7 @@ def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[R
 def _tables(config: RatedBuildConfig) -> dict[str, Table]:
     if config.source is None:
         files = {split: getattr(config, f"{split}_file") for split in SPLITS}
-        return {split: read_table(file) for split, file in files.items() if file is not None}
+        return {split: read_table(file, split=split_to_read(file, split)) for split, file in files.items() if file}
     source = config.source, config.dataset_config
     names = named_splits(*source)
     if names is None:
