@@ -97,7 +97,7 @@ def source_record(source: str) -> dict[str, Any] | None:
     manifest = _manifest_above(Path(source))
     if manifest is not None:
         return manifest.get("source")
-    if not is_hub_id(source) and not (Path(source) / places.README).is_file():
+    if not is_hub_id(source) and places.local_card(source) is None:
         return None
     found = places.read_dataset_card(source)
     languages = [*places.texts(found.front.get("language"))]
