@@ -21,7 +21,9 @@ logger = logging.getLogger(__name__)
 README = "README.md"
 STATED = ("license", "license_name", "license_link", "terms", "citation")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_BIBTEX = re.compile(r"^@\w+\s*\{.*?^\s*\}", re.MULTILINE | re.DOTALL)
+_ENTRY_OR_BRACE = re.compile(
+    r"(?P<entry>(?P<line>^[ \t]*)?(?<!\w)@[A-Za-z]+\s*\{(?=[^{},=]{0,200},))|[{}]", re.MULTILINE
+)
 _FOLDERS_UP = 4  # from a file to the card of its dataset: `data/LANGUAGE/SPLIT/` is usual
 _LONGEST = 4000  # characters of a citation that is handed on
 
@@ -72,9 +74,23 @@ def _read(path: Path | None, info: Any = None) -> tuple[dict[str, Any], dict[str
     asked = next(iter(texts(front.get("extra_gated_prompt")) + texts(front.get("extra_gated_heading"))), None)
     asked = asked or ("who reads it has to ask for access" if getattr(info, "gated", False) else None)
     body = path.read_text(encoding="utf-8", errors="replace") if path is not None else ""
-    cited = "\n\n".join(entry.replace("`", "'") for entry in _BIBTEX.findall(body))
+    cited = "\n\n".join(entry.replace("`", "'") for entry in _bibtex(body))
     stated = {**license_of(front), "terms": asked and one_line(asked), "citation": cited[:_LONGEST]}
     return front, {name: value for name, value in stated.items() if value}
+
+
+def _bibtex(body: str) -> list[str]:
+    """The entries of BibTeX in a text, each up to the brace that closes it; one without that ends where a line begins
+    the next, and is left out."""
+    entries, start, depth = [], 0, 0
+    for found in _ENTRY_OR_BRACE.finditer(body):
+        if found["entry"] and (not depth or found["line"] is not None):
+            start, depth = found.start() + len(found["line"] or ""), 1
+        elif depth:
+            depth += -1 if found[0] == "}" else 1
+            if not depth:
+                entries.append(body[start : found.end()])
+    return entries
 
 
 def texts(value: Any) -> tuple[str, ...]:
