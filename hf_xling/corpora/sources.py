@@ -12,7 +12,7 @@ import numpy
 
 from hf_xling.corpora.held_out import split_to_read
 from hf_xling.errors import InputError, one_line
-from hf_xling.folding import fold
+from hf_xling.folding import fold, is_empty
 from hf_xling.labels import BadRow, class_name
 from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
 
@@ -206,7 +206,7 @@ def _default_columns(table: Table) -> Sequence[str]:
 def _problem(texts: Sequence[Any]) -> str | None:
     if any(not isinstance(text, str) for text in texts):
         return "no text"
-    return None if all(text.strip() for text in texts) else "empty text"
+    return None if not any(map(is_empty, texts)) else "empty text"
 
 
 def _labels(table: Table, name: str | None, by_default: bool) -> Any:
