@@ -7,12 +7,15 @@ import unicodedata
 
 # Code points that show nothing: Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, with the reserved
 # ones: joiners, variation selectors, soft hyphen, byte-order mark, marks of direction, fillers, tags), controls that
-# are no white space, and the marks of interlinear annotation.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff]+"
+# are no white space, the marks of interlinear annotation, and letters and controls without a shape: the empty cell of
+# Braille, the null note head, the filler of Khitan, the joiners of Egyptian hieroglyphs.
+_SHOW_NOTHING = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u2800\U00013430-\U0001343f\U00016fe4\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U0001d159\U000e0000-\U000e0fff"
 )
+_UNSEEN = re.compile(f"[{_SHOW_NOTHING}]+")
+_SEEN = re.compile(rf"[^\s{_SHOW_NOTHING}]")
 _DIGIT = re.compile(r"\d")
 
 
@@ -32,6 +35,15 @@ def fold(text: str) -> str:
     if (lower := text.casefold()) != text:
         text = unicodedata.normalize("NFKC", lower)  # folding the case can take letters apart
     return " ".join(text.split())
+
+
+def is_empty(text: str) -> bool:
+    """Whether nothing is left of `text` when it is folded.
+
+    >>> is_empty("\\u200b \\u3164"), is_empty("a")
+    (True, False)
+    """
+    return _SEEN.search(text) is None
 
 
 def same_digits(text: str) -> str:

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hf_xling.folding import fold, same_digits
+from hf_xling.folding import fold, is_empty, same_digits
 
 KSHA = "க்ஷ மிக நல்ல படம்"
 # Of Unicode's Default_Ignorable_Code_Point one of each range, and what else shows nothing.
 UNSEEN = (
     *"\u00ad\u034f\u061c\u115f\u1160\u17b4\u180b\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\u206f",
     *"\u3164\ufe00\ufe0e\ufe0f\ufeff\uffa0\ufff0\ufff9\U0001bca0\U0001d173\U000e0001\U000e0020\U000e0100\x00\x07\x7f\x90",
+    *"\u2800\U0001d159\U00016fe4\U00013430\U00013434\U00013438\U0001343f",
 )
 
 
@@ -21,6 +22,11 @@ def test_what_nobody_sees_is_nothing(mark):
     for text in (KSHA, "plain words", "க்"):
         assert fold(mark + mark.join(text) + mark) == fold(text)
     assert fold(mark) == ""
+
+
+@given(st.text() | st.text(st.sampled_from([*UNSEEN, *" \n\u00a0\u2003aAﬃ\ud800"])))
+def test_a_text_is_empty_if_nothing_is_left_when_it_is_folded(text):
+    assert is_empty(text) == (not fold(text))
 
 
 @pytest.mark.parametrize(

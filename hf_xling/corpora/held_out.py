@@ -1,4 +1,4 @@
-"""Tables that a model is measured with: of a source that has splits, the one that is for that."""
+"""Sources that are given for one split: which rows of them are read where they have splits of their own."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ def read_held_out(
         )
     read = known.get(split) or known.get("train") or names[0]
     return replace(read_table(source, config, read), name=f"{source}, split {read}"), read
+
+
+def split_to_read(source: str, split: str) -> str:
+    """What `read_table` has to take of a source that is given as the file of `split`.
+
+    Raises:
+        InputError: it has splits of its own, and not that one alone: one of them may be another, or would be lost.
+    """
+    names = split_names(source)
+    if names is None:
+        return "train"
+    if len(names) > 1 or split not in known_splits(names):
+        raise InputError(f"{source}: has splits of its own ({', '.join(names)}); a file of {split} is needed")
+    return names[0]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,13 +11,9 @@ from typing import Any
 from hf_xling.corpora.generated import Generation, lineage_of
 from hf_xling.corpora.generators import WRITTEN_BY, Generator, from_card, run_generator, writers
 from hf_xling.corpora.terms import SOURCES, Terms, find_terms, known_names, stated_terms
-from hf_xling.hub.contents import data_patterns
 from hf_xling.places import (
-    README,
     STATED,
     DatasetCard,
-    card_of,
-    license_of,
     read_dataset_card,
     texts,
 )
@@ -184,27 +178,7 @@ def _dataset(source: str | None) -> DatasetCard:
     """Where a dataset lies, and its card."""
     if source is None:
         return DatasetCard({"name": "a dataset that was given in Python", "revision": None, "sha256": None}, {}, {})
-    found = read_dataset_card(source)
-    if not found.front and not is_hub_id(source) and (card := _card_above(source)):
-        return DatasetCard(found.place, card, {name: value for name, value in license_of(card).items() if value})
-    return found
-
-
-def _card_above(source: str) -> dict[str, Any]:
-    """The card of the corpus of which a local file or folder is a part; empty where there is none.
-
-    It lies one or two folders further up, and names the files as its own.
-    """
-    for path in dict.fromkeys((Path(os.path.abspath(source)), Path(source).resolve())):  # in a cache files are links
-        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-        for folder in path.parents[:2]:
-            card = card_of(folder / README) if (folder / README).is_file() else {}
-            names = [file.relative_to(folder).as_posix() for file in files]
-            # In fnmatch `*` goes over slashes too: of a card it is better to find too much than too little.
-            patterns = (pattern.removeprefix("./").replace("**/", "*") for pattern in data_patterns(card))
-            if any(fnmatch.filter(names, pattern) for pattern in patterns):
-                return card
-    return {}
+    return read_dataset_card(source)
 
 
 def _named(card: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,11 +18,13 @@ import pyarrow
 from hf_xling import runs
 from hf_xling.corpora import duplicates as dup
 from hf_xling.corpora.cleaning import clean_text
+from hf_xling.corpora.held_out import split_to_read
 from hf_xling.corpora.licences import check_publishable
 from hf_xling.corpora.origins import read_origins
 from hf_xling.corpora.rated_card import local_only, rated_card, rated_licensing
 from hf_xling.corpora.shards import TableBuilder, write_config
 from hf_xling.errors import InputError, one_line
+from hf_xling.folding import fold, is_empty
 from hf_xling.generation.languages import language_code
 from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
@@ -122,7 +124,7 @@ class RatedRow(NamedTuple):
 def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[Rows, dict[str, Counter[str]]]:
     """The usable rows of each split that `config` names, in the order of `SPLITS`, and the number of others by reason.
 
-    A text is empty if nothing is left of it after cleaning.
+    A text is empty if nothing that is seen is left of it after cleaning.
 
     Raises:
         InputError: no such source, column or training split, or a split without a usable row (its first is named).
@@ -137,12 +139,13 @@ def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[R
         for index, (id, text, label) in enumerate(columns):
             clean = clean_text(text) if isinstance(text, str) else None
             rating = _rating(label, values, table.class_names.get(label_column))
-            if clean and isinstance(rating, float):
+            blank = clean is None or is_empty(clean)
+            if not blank and isinstance(rating, float):
                 rows[split].append(RatedRow(id, text, clean, rating))
                 continue
-            problem = "no text" if clean is None else "empty text" if not clean else rating
+            problem = "no text" if clean is None else "empty text" if blank else rating
             if not unusable[split]:
-                first = f"{table.row(index)} has {problem}: {one_line(repr(label if clean else text), 80)}"
+                first = f"{table.row(index)} has {problem}: {one_line(repr(text if blank else label), 80)}"
             unusable[split][problem] += 1
         if not rows[split]:
             raise InputError(
@@ -154,7 +157,7 @@ def read_rated_texts(spec: RatedCorpusSpec, config: RatedBuildConfig) -> tuple[R
 def _tables(config: RatedBuildConfig) -> dict[str, Table]:
     if config.source is None:
         files = {split: getattr(config, f"{split}_file") for split in SPLITS}
-        return {split: read_table(file) for split, file in files.items() if file is not None}
+        return {split: read_table(file, split=split_to_read(file, split)) for split, file in files.items() if file}
     source = config.source, config.dataset_config
     names = named_splits(*source)
     if names is None:
@@ -187,13 +190,18 @@ def published(
         kept = [row for place, row in enumerate(usable[split]) if place not in places]
         if not kept:
             raise InputError(f"split {split}: each of its {len(places):,} usable rows stands in a later split too")
-        labels = {row.clean: row.label for row in reversed(kept)}  # of the first row with a text
-        rows[name][split] = [row for row in kept if name == "raw" or labels[row.clean] == row.label]
+        rows[name][split] = kept if name == "raw" else _agreeing(kept)
         dropped = unusable[split] + Counter(leaked=len(places), contradicting=len(kept) - len(rows[name][split]))
         total = {"source rows": len(usable[split]) + unusable[split].total()}
         reasons = {reason: dropped[reason] for reason in REASONS}
         counts.append({"config": name, "split": split, **total, **reasons, "rows": len(rows[name][split])})
     return rows, counts
+
+
+def _agreeing(rows: Sequence[RatedRow]) -> list[RatedRow]:
+    """The rows whose label is that of the first row with their text."""
+    labels: dict[str, float] = {}
+    return [row for row in rows if labels.setdefault(fold(row.clean), row.label) == row.label]
 
 
 def build(spec: RatedCorpusSpec, config: RatedBuildConfig) -> list[dict[str, Any]]:

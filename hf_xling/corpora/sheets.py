@@ -26,9 +26,15 @@ _NUMBER = re.compile(r"(\d+)(?:[.,]0+)?")  # 4 may come back as 4.0 or 4,0
 _OF_HIGHEST = re.compile(rf"(.+?)\s*/\s*{HIGHEST}")  # 4/5, typed into a cell of text
 # What programs make of what was typed, as messages tell it. A month is a word in any language; a day may be its number.
 _NAME = r"[^\s\d.,/-]+"
+_MONTH = r"[^\W\d_a-z][^\s\d.,/()-]*"  # beside a space: `about 4` and `4 stars` are none
 _CHANGED = {
-    re.compile(rf"\d+[-./]\s?\d+[-./]\s?\d+.*|\d+(\.\s?|-){_NAME}.*|{_NAME}(\.\s?|-)\d+|\d+月\d+日|4\d{{4}}"): (
-        "a date of what was typed, such as 4/5 or 4.5"
+    re.compile(
+        rf"\d+[-./]\s?\d+[-./]\s?\d+.*|\d+(\.\s?|-){_NAME}.*|{_NAME}(\.\s?|-)\d+|4\d{{4}}"
+        rf"|({_MONTH},\s)?({_MONTH}\s\d{{1,2}}|\d{{1,2}}\s{_MONTH})(,?\s\d+)?"
+        r"|(\d+\s?[年년]\s?)?\d+\s?[月월]\s?\d+\s?[日일]"
+    ): ("a date of what was typed, such as 4/5 or 4.5"),
+    re.compile(r"([^\W\d]{1,4}\s?)?\d{1,2}[:：h]\d{2}([:：]\d{2}([.,]\d+)?)?(\s?[^\s\d]{1,5})?"): (
+        "a time of what was typed, such as 4:5"
     ),
     re.compile(r"\d([.,]\d*)?E[+-]?\d+", re.IGNORECASE): "this of a number when it shortened a long number",
 }

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy
 
+from hf_xling.corpora.held_out import split_to_read
 from hf_xling.errors import InputError, one_line
-from hf_xling.folding import fold
+from hf_xling.folding import fold, is_empty
 from hf_xling.labels import BadRow, class_name
 from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
 
@@ -95,14 +96,12 @@ def _tables(
 ) -> list[tuple[str | None, Iterator[Table]]]:
     """The blocks of each split; the split is None where the source has none of its own."""
     if not isinstance(source, str):
-        for split, file in source.items():
-            if (own := split_names(file)) is not None:
-                raise InputError(f"{file}: has splits of its own ({', '.join(own)}); a file of {split} is needed")
+        read = {split: split_to_read(file, split) for split, file in source.items()}
         if splits is not None:
             raise InputError(f"--split {' '.join(splits)}: goes with a source that has splits of its own")
         if config is not None:
             raise InputError(f"--dataset_config {config}: goes with a dataset alone, not with further files")
-        return [(split, _filled(stream_table(file))) for split, file in source.items()]
+        return [(split, _filled(stream_table(file, split=read[split]))) for split, file in source.items()]
     own = split_names(source, config)
     if own is None:
         if splits not in (None, ["train"]):
@@ -207,7 +206,7 @@ def _default_columns(table: Table) -> Sequence[str]:
 def _problem(texts: Sequence[Any]) -> str | None:
     if any(not isinstance(text, str) for text in texts):
         return "no text"
-    return None if all(text.strip() for text in texts) else "empty text"
+    return None if not any(map(is_empty, texts)) else "empty text"
 
 
 def _labels(table: Table, name: str | None, by_default: bool) -> Any:

@@ -10,7 +10,7 @@ from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.endpoint import EndpointInfo
 from hf_xling.generation.prompts import FORMS
 from hf_xling.generation.records import Completion, Request
-from hf_xling.generation.sources import Sources
+from hf_xling.generation.sources import Sources, is_usable
 
 LONG_RUN = 100  # missing answers from which on a row is checked first
 CHECKED_ROWS = 3  # texts that may be refused before the endpoint is held to refuse all
@@ -36,7 +36,7 @@ def describe(config: GenerateConfig, sources: Sources) -> str:
         }
         shown[1:1] = [f"the same:\n{_shown(askers['chat'].prompt(text))}\n({forms['chat']})" for text in texts[:1]]
     shown[:1] = [f"{first}\n({forms[wires[0]]})" for first in shown[:1]]
-    empty = sum(1 for source in sources if source.text is None or not source.text.strip())
+    empty = sum(1 for source in sources if not is_usable(source.text))
     counts = (
         f"{len(sources):,} texts, {len(texts):,} of them distinct, {empty:,} empty; {config.samples} answers to each: "
         f"{requests:,} requests to {config.template.id}\n"

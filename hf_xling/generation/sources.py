@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hf_xling import places
 from hf_xling.errors import InputError
+from hf_xling.folding import is_empty
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.tables import Table, is_hub_id, read_table, row_ids
 
@@ -61,7 +62,7 @@ class Sources:
 
 def is_usable(text: str | None) -> bool:
     """Whether there is anything in `text` to ask about."""
-    return bool(text) and not text.isspace()
+    return text is not None and not is_empty(text)
 
 
 def read_sources(config: GenerateConfig) -> Sources:
@@ -97,7 +98,7 @@ def source_record(source: str) -> dict[str, Any] | None:
     manifest = _manifest_above(Path(source))
     if manifest is not None:
         return manifest.get("source")
-    if not is_hub_id(source) and not (Path(source) / places.README).is_file():
+    if not is_hub_id(source) and places.local_card(source) is None:
         return None
     found = places.read_dataset_card(source)
     languages = [*places.texts(found.front.get("language"))]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from huggingface_hub.repocard import metadata_load
 
 from hf_xling.errors import InputError
 from hf_xling.hub.names import model_name
+from hf_xling.places import data_patterns
 from hf_xling.runs import RUN_FILE, file_hash, read_run
 
 logger = logging.getLogger(__name__)
@@ -152,26 +153,6 @@ def _parts_of_dataset(folder: Path) -> Callable[[PurePosixPath], bool]:
         return (is_named or str(name) == _PICTURES["dataset"]) and others.isdisjoint(Path(name).parents)
 
     return belongs
-
-
-def data_patterns(card: Mapping[str, Any]) -> list[str]:
-    """The patterns of all files that the front matter of a dataset card names as data, in the forms that `load_dataset`
-    takes; of what is in no such form, as anybody may have written it, there are none."""
-    configs = card.get("configs")
-    return [
-        pattern
-        for config in (configs if isinstance(configs, list) else ())
-        for pattern in _patterns(config.get("data_files") if isinstance(config, dict) else None)
-    ]
-
-
-def _patterns(data_files: Any) -> list[str]:
-    """Those in `data_files`, which may be one, a list, or given by split."""
-    if isinstance(data_files, str):
-        return [data_files]
-    if isinstance(data_files, dict):
-        data_files = [data_files["path"]] if "path" in data_files else list(data_files.values())
-    return [pattern for each in data_files for pattern in _patterns(each)] if isinstance(data_files, list) else []
 
 
 def _adapter_config(path: Path) -> Content:

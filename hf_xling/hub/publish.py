@@ -25,7 +25,7 @@ from hf_xling.errors import one_line
 from hf_xling.hub.contents import README, Content, Kind, contents, is_result, is_same, is_stale
 from hf_xling.hub.refusals import Refusal, is_conflict, refusals
 from hf_xling.hub.results import MEASURED
-from hf_xling.hub.values import check_ref, check_repo_id
+from hf_xling.hub.values import check_ref, check_repo_id, check_revision
 
 ATTEMPTS = 6
 BUILT = "Built with hf_xling"  # which each of our cards says
@@ -93,7 +93,7 @@ def publish(
     """
     check_repo_id(repo_id, kind)
     check_ref(tag, "--tag")
-    check_ref(revision, "--hub_revision")
+    check_revision(revision, "--hub_revision")
     with refusals(repo_id, f"{folder} is ready", token, ": the same command pushes it"):
         api = _client(token)
         name = _full_name(api, repo_id)
@@ -132,10 +132,12 @@ def check_access(
         of_token = ((account.get("auth") or {}).get("accessToken") or {}).get("role")
         if owner not in roles or "read" in (roles[owner], of_token):
             raise Refusal(f"the token (of {account['name']}) has no right to write there")
-        refs = api.list_repo_refs(name, repo_type=kind) if _is_there(api, name, kind, private) else None
+        asked = {"repo_type": kind, "include_pull_requests": True}
+        refs = api.list_repo_refs(name, **asked) if _is_there(api, name, kind, private) else None
         _refuse_moving(tag, {ref.name: ref.target_commit for ref in refs.tags} if refs else {}, None)
         branches = {branch.name for branch in refs.branches} if refs else {constants.DEFAULT_REVISION}
-        if revision is not None and revision not in branches:
+        pulls = {pull.ref for pull in (refs and refs.pull_requests) or ()}
+        if revision is not None and revision.removeprefix("refs/heads/") not in branches | pulls:
             raise Refusal(f"has no branch {revision}, which --hub_revision gives; it has {', '.join(sorted(branches))}")
         return name
 

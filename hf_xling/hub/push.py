@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_xling.errors import InputError
 from hf_xling.hub.publish import check_access, publish
-from hf_xling.hub.values import check_ref, check_repo_id
+from hf_xling.hub.values import check_ref, check_repo_id, check_revision
 
 _TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 
@@ -63,7 +63,7 @@ class TrainingPushArguments:
             )
         check_repo_id(self.hub_model_id, "model")
         check_ref(self.hub_tag, "--tag")
-        check_ref(getattr(self, "hub_revision", None), "--hub_revision")
+        check_revision(getattr(self, "hub_revision", None), "--hub_revision")
         self.hub_private_repo = self.hub_private_repo or None  # which leaves it to the organisation
 
 

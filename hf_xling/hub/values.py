@@ -27,6 +27,10 @@ LICENSES = frozenset(
 )
 # What git takes for the name of a branch or tag, of the characters that need no escape in an address.
 _REF = re.compile(r"(?!.*(?:\.\.|\.lock$|\.$))[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# What git takes for the name of a branch, or of a reference such as refs/pr/1 (git-check-ref-format).
+_REVISION = re.compile(
+    r"(?!-|@$|.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)|[./]$))[^\x00-\x20\x7f~^:?*\[\\/.][^\x00-\x20\x7f~^:?*\[\\]*"
+)
 
 
 def check_license(license: str | None, option: str = "--license") -> None:
@@ -50,9 +54,18 @@ def check_repo_id(name: str | None, kind: str, option: str = "--repo_id") -> Non
 
 
 def check_ref(name: str | None, option: str) -> None:
-    """An `InputError` where `name` can be neither tag nor branch; None is no name."""
+    """An `InputError` where `name` can be no tag; None is no name."""
     if name is not None and not _REF.fullmatch(name):
         raise InputError(
             f"{option} {one_line(name, 60)}: letters, digits, points and dashes are needed, such as v1.0 (and no `..` "
             "in it, no point or `.lock` at its end)"
+        )
+
+
+def check_revision(name: str | None, option: str) -> None:
+    """An `InputError` where `name` can be neither branch nor pull request; None is no name."""
+    if name is not None and not _REVISION.fullmatch(name):
+        raise InputError(
+            f"{option} {one_line(name, 60)}: a name of a branch is needed, such as main, feature/x or refs/pr/1 (and "
+            "no space, `..`, `~` or `:` in it, no point, slash or `.lock` at its end)"
         )

@@ -15,6 +15,7 @@ from hf_xling.corpora.generators import WRITTEN_BY
 from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
+from hf_xling.folding import fold, is_empty
 from hf_xling.labels import BadRow, class_name, is_missing, label_values, mapped_name, number_of, rating_of
 from hf_xling.tables import SPLITS, Table, named_splits, read_table, row_ids
 
@@ -141,12 +142,12 @@ def _usable(
     """The rows of `table` that can be used, and how many cannot by reason, which is an error if it shall be one."""
     table.require_rows()
     rows, lost = _Rows([], [], []), Counter()
-    first: dict[str, tuple[int, Any]] = {}  # row and label by text
+    first: dict[str, tuple[int, Any]] = {}  # row and label by folded text
     columns = zip(row_ids(table), table.column(script.text_column), table.column(script.label_column), strict=True)
     for row, (id, text, label) in enumerate(columns):
         try:
             text, label = _text(text, script.clean), read_label(label)
-            earlier, before = first.setdefault(text, (row, label))
+            earlier, before = first.setdefault(fold(text), (row, label))
             if before != label:
                 raise BadRow(
                     "another label for the same text",
@@ -172,8 +173,8 @@ def _text(value: object, clean: bool) -> str:
     if not isinstance(value, str):
         raise BadRow("text is not a string", f"the text is {value!r}; a text is needed")
     text = clean_text(value) if clean else value
-    if not text.strip():
-        raise BadRow("text is empty", f"the text is empty{' after cleaning' if value.strip() else ''}")
+    if is_empty(text):
+        raise BadRow("text is empty", f"the text is empty{'' if is_empty(value) else ' after cleaning'}")
     return text
 
 

@@ -25,6 +25,7 @@ from hf_xling.console import note
 from hf_xling.corpora.cleaning import clean_text
 from hf_xling.coverage import coverage
 from hf_xling.errors import InputError
+from hf_xling.folding import is_empty
 from hf_xling.recipes import RecipeParser
 from hf_xling.runs import written_aside
 from hf_xling.tables import Table, stream_table
@@ -136,7 +137,7 @@ def texts_of(block: Table, config: PredictConfig) -> list[str]:
         if value is not None and not isinstance(value, str):
             raise InputError(f"{block.where(row)}, column `{config.text_column}`: is {value!r}; a text is needed")
         text = clean_text(value or "") if config.clean else value or ""
-        texts.append(text if text.strip() else "")
+        texts.append("" if is_empty(text) else text)
     return texts
 
 

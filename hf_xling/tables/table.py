@@ -8,6 +8,7 @@ from typing import Any
 
 from hf_xling.console import note_once
 from hf_xling.errors import InputError
+from hf_xling.folding import is_empty
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def texts_of(values: Sequence[Any], where: Any) -> list[str]:
             raise InputError(
                 f"{where(index)}: the text is {'null' if value is None else repr(value)}; a text is needed"
             )
-        if not value.strip():
+        if is_empty(value):
             raise InputError(f"{where(index)}: the text is empty")
     return list(values)
 

@@ -67,10 +67,11 @@ def test_a_source_without_splits_is_held_out_whole(dataset, tmp_path):
         assert len(loaded.held_out) == rows and loaded.corpora[1].split is None
 
 
-def test_a_message_about_a_row_names_its_split(dataset):
+@pytest.mark.parametrize("empty", [" ", "\u200b", "\u3164\ufeff"])
+def test_a_message_about_a_row_names_its_split(dataset, empty):
     folder = dataset("corpus", "train", "validation")
     file = folder / "pairs" / "validation-00000-of-00001.parquet"
-    pyarrow.parquet.write_table(pyarrow.table({"anchor": ["a", " "]}), file)
+    pyarrow.parquet.write_table(pyarrow.table({"anchor": ["a", empty]}), file)
     with pytest.raises(InputError, match=r"pairs, split validation, row 2, column `anchor`: the text is empty"):
         load(dataset_name=folder, validation_file=folder / "pairs")
 

@@ -6,6 +6,7 @@ from corpus_folders import card, load
 
 from hf_xling.corpora.generators import WRITTEN_BY, Generator
 from hf_xling.corpora.origins import corpus_of
+from hf_xling.generation.sources import source_record
 
 PARAPHRASER = Generator("org/writer", "abc123", "paraphrase", "en")
 TRANSLATOR = Generator("org/writer", "abc123", "translate", "ta")
@@ -85,3 +86,51 @@ def test_a_card_above_counts_where_it_names_the_file(data_files, is_its, tmp_pat
     (tmp_path / "data" / "rows.parquet").write_bytes(b"")
     for name in ("data", "data/rows.parquet"):
         assert corpus_of(str(tmp_path / name), {"train": 1}, {}).license == ("mit" if is_its else None)
+
+
+PLAIN = "---\nlicense: cc-by-nc-sa-4.0\nlanguage: te\nextra_gated_prompt: Ask.\n---\n@misc{a,\n  year = 2020\n}\n"
+SHARD = "data/train-00000-of-00001.csv"
+
+
+def clone(folder, files, card=PLAIN):
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("text\nA dog runs.\n")
+    (folder / "README.md").write_text(card)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "part", ["train.csv", "data", SHARD, "data/te", "data/te/train/a.csv", "raw/v1/te/a.csv"], ids=str
+)
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_card_without_configs_speaks_for_all_tables_below_it(part, is_linked, tmp_path):
+    """Most cards on the Hub have none; and stage 1 records what they state, for the stages behind it."""
+    folder = clone(tmp_path / "clone", ["train.csv", SHARD, "data/te/train/a.csv", "raw/v1/te/a.csv"])
+    path = folder / part
+    if is_linked:
+        path = tmp_path / f"link{path.suffix}"
+        path.symlink_to(folder / part)
+    found, told = corpus_of(str(path), {"train": 1}, {}), source_record(str(path))
+    assert (found.license, found.languages, found.terms) == ("cc-by-nc-sa-4.0", ("te",), "Ask.")
+    assert (told["license"], told["languages"], told["terms"]) == ("cc-by-nc-sa-4.0", ["te"], "Ask.")
+    assert told["citation"] == found.citation and "@misc{a," in found.citation
+
+
+def test_a_card_that_is_not_the_next_above_or_of_another_repository_says_nothing(tmp_path):
+    folder = clone(tmp_path / "clone", ["mine/a.csv", "one/two/three/four/a.csv", "other/data/a.csv"])
+    (folder / "mine" / "README.md").write_text("My notes.\n")
+    (folder / "other" / ".git").mkdir()
+    for name in ("mine", "mine/a.csv", "other/data/a.csv", "other/data", "one/two/three/four/a.csv"):
+        assert corpus_of(str(folder / name), {"train": 1}, {}).license is None, name
+    assert source_record(str(folder / "mine" / "a.csv")) is None
+    clone(folder / "mine", [], PLAIN.replace("cc-by-nc-sa-4.0", "mit"))
+    assert source_record(str(folder / "mine" / "a.csv"))["license"] == "mit"
+
+
+@pytest.mark.parametrize("data", ["data_files: data/*.csv", "data_dir: data", "data_dir: ./data/"])
+def test_a_card_of_configs_speaks_for_the_files_that_they_name_in_stage_1_too(data, tmp_path):
+    named = PLAIN.replace("---\n@", f"configs:\n- config_name: x\n  {data}\n---\n@")
+    folder = clone(tmp_path / "clone", [SHARD, "mine/a.csv"], named)
+    assert source_record(str(folder / SHARD))["license"] == "cc-by-nc-sa-4.0"
+    assert source_record(str(folder / "mine" / "a.csv")) is None

@@ -218,3 +218,29 @@ def test_help_asserts_no_source(capsys):
     with pytest.raises(SystemExit):
         main(snli_tamil.SPEC, ["--help"])
     assert "SNLI by" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("body", "entries"),
+    [
+        ("@misc{a,\n  title={X},\n  year={2020}}\n\nMore.", ["@misc{a,\n  title={X},\n  year={2020}}"]),
+        ("@misc{b, title={Y}, year={2021}}", ["@misc{b, title={Y}, year={2021}}"]),
+        ("- x\n\n    @misc{c,\n      title={Z}\n    }\n", ["@misc{c,\n      title={Z}\n    }"]),
+        ("@misc{a, year={1}}\n@misc{b, year={2}}\nNot cited: }", ["@misc{a, year={1}}", "@misc{b, year={2}}"]),
+        ("@misc{a, t={A {B} c}} @book{b, t={D}}", ["@misc{a, t={A {B} c}}", "@book{b, t={D}}"]),
+        ("@misc{a, t={an \\} and \\{ here}}\n}", ["@misc{a, t={an \\} and \\{ here}}"]),
+        ("@Article {a,\n t={X}\n}\n", ["@Article {a,\n t={X}\n}"]),
+        ("@misc{open, t={never closed\n\n@misc{b, t={Y}}", ["@misc{b, t={Y}}"]),
+        ("@misc{open, t={never closed", []),
+        ("mail me@example.org {x} or @user {y}", []),
+    ],
+)  # fmt: skip
+def test_each_entry_of_bibtex_is_cited_to_its_end(tmp_path, body, entries):
+    (tmp_path / "README.md").write_text(f"---\nlicense: mit\n---\n# Card\n\n```bibtex\n{body}\n```\n")
+    told = source_record(str(tmp_path))
+    assert told.get("citation", "").split("\n\n") == (entries or [""])
+
+
+def test_a_card_of_open_braces_is_read_at_once(tmp_path):
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n" + "@a{b,{" * 100_000 + "\n@misc{b, t={Y}}")
+    assert source_record(str(tmp_path))["citation"] == "@misc{b, t={Y}}"

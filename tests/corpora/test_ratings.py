@@ -105,6 +105,15 @@ def test_the_tables_of_card_and_closing_lines_add_up_to_what_is_in_the_files(fil
     assert counts["clean", "train"]["contradicting"] == 1 and counts["raw", "train"]["contradicting"] == 0
 
 
+@pytest.mark.parametrize("mark", ["\u200b", "\u200d", "\u3164", "\ufeff", "\u2800"])
+def test_what_nobody_sees_makes_no_text_and_no_other_text(files, tmp_path, mark):
+    texts = reviews(3)
+    rows = [(text, 1) for text in texts] + [(mark * 2, 1), (f"{mark}{texts[1]}{mark} ", 2), (f"{texts[2]}{mark}", 1)]
+    _, counts = build(tmp_path / "d", *files(train=rows))
+    assert counts["raw", "train"] | {"empty text": 1, "rows": 5} == counts["raw", "train"]
+    assert counts["clean", "train"] | {"contradicting": 1, "rows": 4} == counts["clean", "train"]
+
+
 # Duplicates
 
 

@@ -49,8 +49,11 @@ def test_a_sheet_of_another_sample_is_told_in_ansi_too(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cell", ["04. Mai", "04.Mai", "4-May", "05-Apr", "2026-05-04", "04.05.2026", "4/5/2026", "மே-04", "5月4日", "46146"]
-)
+    "cell", ["04. Mai", "04.Mai", "4-May", "05-Apr", "2026-05-04", "04.05.2026", "4/5/2026", "மே-04", "5月4日", "46146",
+             "May 4", "Mai 04", "May 4, 2026", "4 May", "4 May 2026", "2024年5月4日", "2024/5/4", "٤ مايو",
+             "4. mai 2026", "5월 4일", "2026년 5월 4일", "Monday, May 4, 2026",
+             "2026-05-04 00:00:00", "2026-05-04T00:00:00", "மே 4"]
+)  # fmt: skip
 def test_a_date_is_no_rating_and_the_line_says_what_happened(folder, tmp_path, cell):
     path = fill(folder, tmp_path / "a.csv", rated([3, cell, *[NO] * 10]))
     with pytest.raises(
@@ -58,6 +61,23 @@ def test_a_date_is_no_rating_and_the_line_says_what_happened(folder, tmp_path, c
     ) as error:
         tally_sheets(folder, [path])
     assert "made a date of what was typed" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "cell", ["4:05", "04:05:00", "4:05 AM", "04:05:00 PM", "4:05:00.0", "午前4:05", "4：05", "4h05"]
+)
+def test_a_time_is_no_rating_and_the_line_says_what_happened(folder, tmp_path, cell):
+    path = fill(folder, tmp_path / "a.csv", rated([3, cell, *[NO] * 10]))
+    with pytest.raises(InputError, match=r"column `adequacy`: .*made a time of what was typed, such as 4:5"):
+        tally_sheets(folder, [path])
+
+
+@pytest.mark.parametrize("cell", ["good", "4 or 5", "4, 5", "about 4", "4 stars", "4 (good)", "N/A", "4: good"])
+def test_words_are_no_rating_and_no_date_that_a_program_made(folder, tmp_path, cell):
+    path = fill(folder, tmp_path / "a.csv", rated([3, cell, *[NO] * 10]))
+    with pytest.raises(InputError, match="a whole number from 1 to 5") as error:
+        tally_sheets(folder, [path])
+    assert "program has made" not in str(error.value)
 
 
 @pytest.mark.parametrize(

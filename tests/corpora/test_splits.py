@@ -146,9 +146,9 @@ def test_further_files_go_with_plain_ones_and_have_rows(tmp_path):
 
 
 def test_texts_without_labels_need_none(tmp_path):
-    (tmp_path / "news.txt").write_text("x\n\n  \ny\nx\n")
+    (tmp_path / "news.txt").write_text("x\n\n  \n\u200b\n \u3164\ny\nx\n\u200d\ufeff\n")
     sentences = read_sentences(str(tmp_path / "news.txt"))
-    assert sentences.texts == ["x", "y"] and sentences.counts[0]["empty text"] == 2
+    assert sentences.texts == ["x", "y"] and sentences.counts[0]["empty text"] == 5
 
 
 def test_shares_are_held_out_by_the_first_text_alone(tmp_path):

@@ -152,3 +152,42 @@ def test_a_train_split_that_the_test_split_empties_is_not_left_out(tmp_path, cap
     assert run_command(partial(builders.main, snli_sentences.SPEC), [*argv, "--output_dir", str(tmp_path / "d")]) == 2
     assert "split train: each of its 1 texts stands in a later split too" in capsys.readouterr().err
     assert not list((tmp_path / "d").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("option", "files", "own"),
+    [
+        ("--test_file", ("train", "dev", "test"), "train, validation, test"),
+        ("--test_file", ("train", "dev"), "train, validation"),
+        ("--test_file", ("dev", "test"), "validation, test"),
+        ("--test_file", ("train",), "train"),
+        ("--validation_file", ("train", "dev", "test"), "train, validation, test"),
+        ("--validation_file", ("train", "test"), "train, test"),
+        ("--train_file", ("train", "dev", "test"), "train, validation, test"),
+        ("--train_file", ("dev", "test"), "validation, test"),
+    ],
+)
+def test_a_folder_of_several_splits_is_no_file_of_one(tmp_path, capsys, option, files, own):
+    (tmp_path / "data").mkdir()
+    for name in files:
+        (tmp_path / "data" / f"{name}.csv").write_text(f"text,label\nwords of {name},1\n")
+    (tmp_path / "a.csv").write_text("text,label\nother words here,1\n")
+    given = {"--train_file": tmp_path / "a.csv"} | {option: tmp_path / "data"}
+    argv = [*(str(part) for pair in given.items() for part in pair), "--output_dir", str(tmp_path / "out")]
+    assert run_command(partial(ratings.main, tamil_movie_reviews.SPEC), argv) == 2
+    split = option.strip("-").removesuffix("_file")
+    said = f"{tmp_path / 'data'}: has splits of its own ({own}); a file of {split} is needed"
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {said}" and not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_one_split_is_a_file_of_that_split(tmp_path):
+    for split, name in (("train", "training"), ("validation", "dev"), ("test", "test")):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / f"{name}.csv").write_text(f"text,label\nall of the {split} words,1\n")
+    given = [part for split in SPLITS for part in (f"--{split}_file", str(tmp_path / split))]
+    argv = [*given, "--output_dir", str(tmp_path / "rated")]
+    assert run_command(partial(ratings.main, tamil_movie_reviews.SPEC), argv) == 0
+    for split in SPLITS:
+        assert read_table(tmp_path / "rated", "raw", split).columns["text"] == [f"all of the {split} words"]
+    sentences = read_sentences({split: str(tmp_path / split) for split in SPLITS}, ["text"])
+    assert sentences.texts == [f"all of the {split} words" for split in SPLITS]

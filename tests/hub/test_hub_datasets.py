@@ -190,6 +190,27 @@ def test_a_tag_that_is_there_and_a_branch_that_is_not_are_told_before_the_work(c
             call(access, name, revision="dev")
 
 
+def test_a_branch_with_slashes_and_a_pull_request_can_be_pushed_to(hub, call, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.parquet").write_bytes(b"rows")
+    old = call(push_to, str(tmp_path / "data"), "org/data", "main")
+    repo = hub.repos["datasets", "org/data"]
+    repo.branches |= {"feature/x": old, "refs/pr/1": old}
+    (tmp_path / "data" / "more.parquet").write_bytes(b"rows")
+    for revision in ("feature/x", "refs/pr/1"):
+        assert call(access, "org/data", revision=revision) == "org/data"
+        told = call(push_to, str(tmp_path / "data"), "org/data", revision)
+        assert repo.at(revision).sha == told and "more.parquet" in repo.at(revision).files and repo.at().sha == old
+    with pytest.raises(ClientError, match="has no branch refs/pr/2, which --hub_revision gives; it has f"):
+        call(access, "org/data", revision="refs/pr/2")
+
+
+def push_to(folder, repo_id, revision):
+    from hf_xling.hub.publish import publish
+
+    return publish(folder, repo_id, kind="dataset", revision=revision, tag=f"of-{revision[-1]}").sha
+
+
 def tag(repo_id, name):
     from huggingface_hub import HfApi
 

@@ -10,7 +10,7 @@ from hf_xling.console import run_command
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.corpora import builders, ratings
 from hf_xling.errors import InputError
-from hf_xling.hub.values import LICENSES, check_license, check_ref, check_repo_id
+from hf_xling.hub.values import LICENSES, check_license, check_ref, check_repo_id, check_revision
 from hf_xling.recipes import RecipeParser
 from hf_xling.regression.config import RegressionConfig
 
@@ -37,6 +37,27 @@ def test_listed_licences_pass():
 def test_names_that_are_no_tag(name):
     with pytest.raises(InputError, match=r"^--tag "):
         check_ref(name, "--tag")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["main", "refs/pr/1", "feature/x", "a/b/c-1.2", "user/fix#12", "v1+cu", "refs/heads/main", "இளம்/கிளை", "a.b", "@x"],
+)
+def test_names_that_are_revisions(name):
+    check_revision(name, "--hub_revision")
+    for config in (SimCSEConfig, RegressionConfig):
+        argv = ["--output_dir", "out", "--use_cpu", "true", "--hub_revision", name]
+        assert RecipeParser([config]).parse(argv)[0].hub_revision == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "-x", "x..y", "x.lock", "a.lock/b", "v1.", "/a", "a/", "a//b", "a/.b", ".a", "x~1", "x^", "a:b", "a?",
+     "a*", "a[b", "a\\b", "@", "a@{1}", "", "x" * 3 + "\n", "a\x7fb"],
+)  # fmt: skip
+def test_names_that_are_no_revision(name):
+    with pytest.raises(InputError, match=r"^--hub_revision "):
+        check_revision(name, "--hub_revision")
 
 
 def test_names_that_are_tags_and_repositories():

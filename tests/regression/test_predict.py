@@ -111,12 +111,14 @@ def test_cleaned(ensemble, reviews, tmp_path):
 
 def test_rows_without_text_have_no_prediction(ensemble, tmp_path):
     source = tmp_path / "in.jsonl"
-    source.write_text('{"text": "the dog"}\n{"text": null}\n{"text": " "}\n{"other": 1}\n', encoding="utf-8")
+    source.write_text(
+        '{"text": "the dog"}\n{"text": null}\n{"text": " "}\n{"text": "\u200d\u3164"}\n{"other": 1}\n', encoding="utf-8"
+    )
     closing = predict(ensemble, source, tmp_path / "out.jsonl")
-    assert closing.startswith("4 rows, 3 of them without text and so without prediction")
-    assert [row["prediction"] is None for row in read(tmp_path / "out.jsonl")] == [False, True, True, True]
+    assert closing.startswith("5 rows, 4 of them without text and so without prediction")
+    assert [row["prediction"] is None for row in read(tmp_path / "out.jsonl")] == [False, *[True] * 4]
     predict(ensemble, source, tmp_path / "out.parquet")
-    assert [row["prediction"] is None for row in read(tmp_path / "out.parquet")] == [False, True, True, True]
+    assert [row["prediction"] is None for row in read(tmp_path / "out.parquet")] == [False, *[True] * 4]
 
 
 def test_a_classifier_gives_class_and_probability(bert_folder, rated, reviews, tmp_path):

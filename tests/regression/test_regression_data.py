@@ -168,7 +168,7 @@ def test_a_text_with_two_labels_names_both_rows(tmp_path):
 
 
 def test_a_text_with_one_label_may_stand_twice_and_in_two_splits_with_two(tmp_path):
-    train = write(tmp_path / "train.csv", ["same,2", "same,2.0", "same ,3"])
+    train = write(tmp_path / "train.csv", ["same,2", "same,2.0", "same.,3"])
     test = write(tmp_path / "test.csv", ["same,4"])
     splits = load(train_file=train, test_file=test)
     assert labels(splits) == [2.0, 2.0, 3.0] and labels(splits, "test") == [4.0]
@@ -178,6 +178,29 @@ def test_texts_that_are_one_when_cleaned_contradict_each_other(tmp_path):
     train = write(tmp_path / "train.csv", ["good &amp; bad,2", "good & bad,3"])
     assert labels(load(train_file=train)) == [2.0, 3.0]
     assert "row 2 (line 3): the text stands in row 1 (line 2) with label 2.0" in failure(train_file=train, clean=True)
+
+
+@pytest.mark.parametrize(
+    "other", ["GOOD film", "good film ", "good\u200b film", "ｇｏｏｄ film", "good\u00a0film\ufeff"]
+)
+def test_texts_that_read_alike_contradict_each_other(tmp_path, other):
+    train = write(tmp_path / "train.csv", ["good film,2", f"{other},3", "good film,2", f"{other},2"])
+    assert "row 2 (line 3): the text stands in row 1 (line 2) with label 2.0, here with 3.0" in failure(
+        train_file=train
+    )
+    splits = load(train_file=train, on_bad_row="drop")
+    assert splits.datasets["train"]["text"][:] == ["good film", "good film", other]
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\u200d", "\u3164", "\ufeff\ufeff", "\u2800", "\u00ad \u2060", "\U000e0020"]
+)
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_text_of_which_nothing_is_seen_is_empty(tmp_path, text, clean):
+    train = write(tmp_path / "train.csv", ["a,1", f"{text},2"])
+    assert "row 2 (line 3): the text is empty" in failure(train_file=train, clean=clean)
+    splits = load(train_file=train, clean=clean, on_bad_row="drop")
+    assert splits.dropped == {"train": {"text is empty": 1}}
 
 
 def test_texts_are_cleaned_in_all_splits_and_only_when_asked(tmp_path):

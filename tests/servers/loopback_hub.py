@@ -1,7 +1,7 @@
 """A Hugging Face Hub on loopback: as much of its wire as real clients use to push and load models and datasets.
 
-Serve it by `faulty_tgi.serving`; clients run in a process of their own (`hub_clients`). It has no Xet, no pull requests
-and no CDN: large files come from the address at which they were asked for.
+Serve it by `faulty_tgi.serving`; clients run in a process of their own (`hub_clients`). It has no Xet, no
+discussions and no CDN: large files come from the address at which they were asked for.
 """
 
 import base64
@@ -198,9 +198,15 @@ class LoopbackHub:
 
     async def _refs(self, request: web.Request) -> web.Response:
         repo = self._repo(request)
-        told: dict[str, list] = {"converts": [], "pullRequests": []}
+        told: dict[str, list] = {"branches": [], "tags": [], "converts": [], "pullRequests": []}
         for key, prefix, refs in (("branches", "refs/heads", repo.branches), ("tags", "refs/tags", repo.tags)):
-            told[key] = [{"name": name, "ref": f"{prefix}/{name}", "targetCommit": sha} for name, sha in refs.items()]
+            for name, sha in refs.items():
+                if name.startswith("refs/pr/"):
+                    told["pullRequests"].append({"name": name, "ref": name, "targetCommit": sha})
+                else:
+                    told[key].append({"name": name, "ref": f"{prefix}/{name}", "targetCommit": sha})
+        if request.query.get("include_prs") != "1":
+            del told["pullRequests"]
         return web.json_response(told)
 
     async def _tag(self, request: web.Request) -> web.Response:
