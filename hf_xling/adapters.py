@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_xling.errors import InputError
+from hf_xling.places import hub_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -91,9 +92,73 @@ def adapted(
         model = get_peft_model(model, peft_config, revision=revision)
     except ValueError as error:
         raise InputError(f"--lora_target_modules (peft_config): does not fit {name}: {error}") from error
-    if Path(name).is_dir():  # a relative path would be looked for where the adapter is loaded
-        model.peft_config["default"].base_model_name_or_path = str(Path(name).resolve())
+    _name_base(model, name)
     return model
+
+
+def check_adapter(model: str | PreTrainedModel, peft_config: Any, revision: str | None = None) -> None:
+    """Check that what a trainer was given makes an adapter that can be loaded again, before anything is changed.
+
+    A model with an adapter in it must save all that its base lacks, and its head: training starts with changing that.
+
+    Args:
+        model: to train, or its name.
+        peft_config: of the adapter to put into it; None for none.
+        revision: of the model on the Hub.
+
+    Raises:
+        InputError: the adapter could not be loaded again as it is trained.
+    """
+    if isinstance(model, str):
+        refuse_adapter(model, revision)
+    if peft_config is not None:
+        from peft import PeftConfig
+
+        if not isinstance(peft_config, PeftConfig):
+            raise InputError(f"peft_config: a config of peft (LoraConfig) is needed, not {type(peft_config).__name__}")
+    if isinstance(model, str) or not hasattr(model, "peft_config"):
+        return
+    from peft import PeftModel
+
+    if not isinstance(model, PeftModel):
+        raise InputError(
+            f"model: this {type(model).__name__} has an adapter in it that is no PeftModel; make one (`get_peft_model`)"
+        )
+    if peft_config is not None:
+        raise InputError("peft_config: the model has an adapter already; leave one of the two out")
+    config = model.peft_config[model.active_adapter]
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError("model: its adapter is frozen; load it with is_trainable=True")
+    base, name = model.get_base_model(), model.name_or_path
+    whole = {*_head(base), *(key.rpartition(".")[0] for key in _made_new(base, name, revision, "model:"))}
+    for path in sorted(whole):
+        parts = path.split(".")
+        within = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        saved = tuple(f".{module}" for module in config.modules_to_save or ())
+        if not any(f".{each}".endswith(saved) for each in within if saved):
+            raise InputError(
+                f"model: its adapter does not save {path}, which is trained or which {name} lacks; "
+                "name it in the modules_to_save of the adapter's config"
+            )
+    _name_base(model, name)
+
+
+def refuse_adapter(name: str, revision: str | None = None) -> None:
+    """An `InputError` if the checkpoint `name` is an adapter."""
+    try:
+        found = hub_file(name, "adapter_config.json", revision)
+    except (OSError, ValueError):  # loading says what is wrong
+        return
+    if found is not None:
+        raise InputError(
+            f"--model_name_or_path {name}: is an adapter, and training starts from whole checkpoints; merge it into "
+            "its base (`merge_and_unload` of peft) and save that"
+        )
+
+
+def _name_base(model: Any, name: str) -> None:
+    if Path(name).is_dir():  # a relative path would be looked for where the adapter is loaded
+        model.peft_config[model.active_adapter].base_model_name_or_path = str(Path(name).resolve())
 
 
 @contextmanager
@@ -108,16 +173,16 @@ def own_card(folder: str | Path) -> Iterator[None]:
         card.unlink(missing_ok=True)
 
 
-def _made_new(model: PreTrainedModel, name: str, revision: str | None) -> set[str]:
+def _made_new(model: PreTrainedModel, name: str, revision: str | None, option: str = "peft_config:") -> set[str]:
     save = "save it (`save_pretrained`), and train the adapter from that folder"
     from hf_xling.pretrained import unlike_checkpoint
 
     if not name:
-        raise InputError(f"peft_config: this {type(model).__name__} was not loaded from a checkpoint; {save}")
+        raise InputError(f"{option} this {type(model).__name__} was not loaded from a checkpoint; {save}")
     new, other = unlike_checkpoint(model, name, revision)
     head = tuple(f"{path}." for path in _head(model))
     if other := sorted(key for key in other if not key.startswith(head)):
-        raise InputError(f"peft_config: its weights are not those of {name} ({other[0]}); {save}")
+        raise InputError(f"{option} its weights are not those of {name} ({other[0]}); {save}")
     return new
 
 

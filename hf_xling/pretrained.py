@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy
@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from hf_xling.adapters import refuse_adapter
 from hf_xling.chunking import ROUNDING, Side, neutral_side
 from hf_xling.errors import InputError
 
 logger = logging.getLogger(__name__)
+_IN_ADAPTERS = re.compile(r"\.(base_layer|original_module)\.")  # where peft puts what it wraps
 MODEL_OPTION = "--model_name_or_path"  # as training calls it
 
 
@@ -39,11 +41,7 @@ def load_pretrained(
 
 def check_checkpoint(name: str, revision: str | None = None) -> None:
     """An `InputError` if `name` holds no config and tokenizer, or is an adapter; its weights are not read."""
-    if (Path(name) / "adapter_config.json").is_file():
-        raise InputError(
-            f"{MODEL_OPTION} {name}: is an adapter, and training starts from whole checkpoints; merge it into its base "
-            "(`merge_and_unload` of peft) and save that"
-        )
+    refuse_adapter(name, revision)
     load_pretrained(AutoConfig, name, revision)
     load_tokenizer(name, revision)
 
@@ -63,6 +61,8 @@ def load_tokenizer(name: str, revision: str | None = None, option: str = MODEL_O
 def unlike_checkpoint(model: PreTrainedModel, name: str, revision: str | None = None) -> tuple[set[str], set[str]]:
     """The names of the tensors of `model` that the checkpoint `name` lacks, and of those that it has with other values.
 
+    The tensors of an adapter in `model` do not count.
+
     Raises:
         InputError: there is no such checkpoint.
     """
@@ -81,7 +81,8 @@ def unlike_checkpoint(model: PreTrainedModel, name: str, revision: str | None = 
     lacking, values = set(loading["missing_keys"]), saved.state_dict()
     other = {key for key, *_ in loading["mismatched_keys"]}
     for key, tensor in model.state_dict().items():
-        if key not in lacking and not torch.equal(tensor.cpu(), values[key]):
+        key = _IN_ADAPTERS.sub(".", key)
+        if key in values and key not in lacking and not torch.equal(tensor.cpu(), values[key]):
             other.add(key)
     return lacking, other
 

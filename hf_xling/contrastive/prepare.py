@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from hf_xling.adapters import adapted
+from hf_xling.adapters import adapted, check_adapter
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.contrastive.dropout import shorten_dropout
 from hf_xling.contrastive.form import form_of
@@ -59,6 +59,7 @@ def prepare(
     Raises:
         InputError: what cannot be trained so; the option is named.
     """
+    check_adapter(model, peft_config, revision)
     name = model if isinstance(model, str) else model.name_or_path
     form, told = form_of(name, revision, args.pooling)
     torch.manual_seed(args.seed)  # the MLP's weights; Trainer seeds only later

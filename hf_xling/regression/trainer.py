@@ -15,7 +15,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
-from hf_xling.adapters import adapted, own_card
+from hf_xling.adapters import adapted, check_adapter, own_card
 from hf_xling.console import note
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
@@ -112,6 +112,7 @@ class RegressionTrainer(SharedTrainer):
         made, _ = kwargs.get("optimizer_cls_and_kwargs") or (torch.optim.Optimizer, {})
         if not (isinstance(made, type) and issubclass(made, torch.optim.Optimizer)):
             raise InputError("optimizer_cls_and_kwargs: a class of torch.optim.Optimizer is needed, not a factory")
+        check_adapter(model, peft_config, model_revision)
         name = model if isinstance(model, str) else model.name_or_path
         if args.early_stopping_patience is not None and (eval_dataset is None or not args.load_best_model_at_end):
             raise InputError("--early_stopping_patience: needs a validation set, evaluated and saved at the same steps")

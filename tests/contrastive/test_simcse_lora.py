@@ -7,9 +7,9 @@ import torch
 import transformers
 from datasets import Dataset
 from packaging.version import Version
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from simcse_runs import assert_equal_weights, configure, losses, weights
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, BertModel
 
 from hf_xling import SimCSETrainer
 from hf_xling.adapters import LoraArguments
@@ -159,3 +159,28 @@ def test_fields_become_the_config_of_peft():
 def test_fields_that_cannot_work_are_refused(fields):
     with pytest.raises(InputError, match=f"--{next(iter(fields))}"):
         LoraArguments(use_peft=True, **fields)
+
+
+# Models with an adapter in them already
+
+
+def test_a_model_with_an_adapter_is_trained_and_saved(bert_folder, corpus, tmp_path):
+    adapter = LoraConfig(task_type="FEATURE_EXTRACTION", r=4, lora_dropout=0.1, target_modules="all-linear")
+    model = get_peft_model(AutoModel.from_pretrained(bert_folder), adapter)
+    trainer = SimCSETrainer(model, configure(tmp_path / "run", learning_rate=1e-2, pooling="mean"), corpus)
+    trainer.train()
+    trainer.save_model()
+    trained = encode_texts(trainer.model, trainer.processing_class, TEXTS, 16)
+    torch.testing.assert_close(plain(bert_folder, tmp_path / "run", "mean"), trained, atol=1e-5, rtol=1e-5)
+    for given, said in (((model, adapter), "has an adapter already"), ((str(tmp_path / "run"), None), "is an adapter")):
+        with pytest.raises(InputError, match=said):
+            SimCSETrainer(given[0], configure(tmp_path / "more"), corpus, peft_config=given[1])
+
+
+def test_a_model_whose_base_lacks_more_than_the_adapter_saves_is_refused(bert_folder, corpus, tmp_path):
+    BertModel.from_pretrained(bert_folder, add_pooling_layer=False).save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(bert_folder).save_pretrained(tmp_path / "base")
+    adapter = LoraConfig(task_type="FEATURE_EXTRACTION", target_modules=["query"])
+    model = get_peft_model(AutoModel.from_pretrained(tmp_path / "base"), adapter)
+    with pytest.raises(InputError, match=r"model: its adapter does not save pooler.dense, .*modules_to_save"):
+        SimCSETrainer(model, configure(tmp_path / "run"), corpus)
