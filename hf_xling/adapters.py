@@ -116,6 +116,7 @@ def check_adapter(model: str | PreTrainedModel, peft_config: Any, revision: str 
 
         if not isinstance(peft_config, PeftConfig):
             raise InputError(f"peft_config: a config of peft (LoraConfig) is needed, not {type(peft_config).__name__}")
+        _refuse_prompts(peft_config)
     if isinstance(model, str) or not hasattr(model, "peft_config"):
         return
     from peft import PeftModel
@@ -127,6 +128,7 @@ def check_adapter(model: str | PreTrainedModel, peft_config: Any, revision: str 
     if peft_config is not None:
         raise InputError("peft_config: the model has an adapter already; leave one of the two out")
     config = model.peft_config[model.active_adapter]
+    _refuse_prompts(config)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise InputError("model: its adapter is frozen; load it with is_trainable=True")
     base, name = model.get_base_model(), model.name_or_path
@@ -153,6 +155,14 @@ def refuse_adapter(name: str, revision: str | None = None) -> None:
         raise InputError(
             f"--model_name_or_path {name}: is an adapter, and training starts from whole checkpoints; merge it into "
             "its base (`merge_and_unload` of peft) and save that"
+        )
+
+
+def _refuse_prompts(peft_config: Any) -> None:
+    if peft_config.is_prompt_learning:
+        raise InputError(
+            f"peft_config: {type(peft_config).__name__} learns a prompt, which cannot be merged into the model; "
+            "take an adapter such as LoraConfig"
         )
 
 

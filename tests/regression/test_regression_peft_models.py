@@ -3,7 +3,7 @@
 import pytest
 import torch
 from families import save_model
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
 from regression_runs import configure
 from test_regression_adapters import assert_the_same_on_disk, lora
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
@@ -96,4 +96,17 @@ def test_adapters_that_cannot_be_loaded_again_are_refused(rated, tmp_path, token
         model = get_peft_model(model, LoraConfig(task_type=kind, r=2, target_modules=["query"]))
         options = {"peft_config": lora()} if change == "two" else {}
     with pytest.raises(InputError, match=said):
+        make(model, rated, tmp_path / "run", tokenizer, **options)
+
+
+@pytest.mark.parametrize("given", ["name", "model"])
+@pytest.mark.parametrize("kind", [PromptTuningConfig, PrefixTuningConfig, PromptEncoderConfig])
+def test_adapters_that_learn_a_prompt_are_refused(rated, tmp_path, tokenizer, still, kind, given):
+    """Nothing can merge one into its base, which is how ratings are read."""
+    more = {} if kind is PromptTuningConfig else {"encoder_hidden_size": 8}
+    config = kind(task_type="SEQ_CLS", num_virtual_tokens=3, **more)
+    model, options = str(still), {"peft_config": config}
+    if given == "model":
+        model, options = get_peft_model(classifier(still), config), {}
+    with pytest.raises(InputError, match=f"peft_config: {kind.__name__} learns a prompt.*LoraConfig"):
         make(model, rated, tmp_path / "run", tokenizer, **options)
