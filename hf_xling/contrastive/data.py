@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
-from hf_xling.contrastive.columns import LABELS, choose_columns, pairs_in_words
+from hf_xling.contrastive.columns import choose_columns, left_out, pairs_in_words
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.lineage import Lineage, descend
@@ -44,6 +44,7 @@ def load_all(script: SimCSEScriptArguments) -> Loaded:
     table = read_table(script.dataset_name or script.train_file, script.dataset_config, script.dataset_split)
     columns = _columns(table, script)
     corpus, held_out, sts = _rows(table, columns), None, None
+    said = pairs_in_words(columns, len(corpus), left_out(table.columns, columns.values()))
     part = (script.dataset_config, script.dataset_split) if script.dataset_name else ()
     corpora = [corpus_of(table.name, {"train": len(corpus)}, table.columns, *part)]
     if script.validation_file:
@@ -57,7 +58,7 @@ def load_all(script: SimCSEScriptArguments) -> Loaded:
         table, split = read_held_out(script.sts_file, "test")
         sts = _pairs(table.require_rows())
         corpora.append(corpus_of(script.sts_file, {"similarity": len(sts)}, {}, split=split))
-    return Loaded(corpus, held_out, sts, corpora, pairs_in_words(columns, len(corpus)))
+    return Loaded(corpus, held_out, sts, corpora, said)
 
 
 def load_lineage(script: SimCSEScriptArguments, args: SimCSEConfig, corpora: list[Corpus]) -> Lineage:
@@ -86,11 +87,8 @@ def _pairs(table: Table) -> Dataset:
 
 def _columns(table: Table, script: SimCSEScriptArguments) -> dict[str, str]:
     table.require_rows()
-    first = {name: next((each for each in values if each is not None), None) for name, values in table.columns.items()}
-    # A column of numbers may be a label, and is no text.
-    names = [name for name, value in first.items() if not isinstance(value, int | float) or name.lower() in LABELS]
     chosen = (script.anchor_column, script.positive_column, script.negative_column)
-    return choose_columns(names, table.name, *chosen)
+    return choose_columns(table.columns, table.name, *chosen)
 
 
 def _rows(table: Table, names: dict[str, str]) -> Dataset:

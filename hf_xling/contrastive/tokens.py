@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from hf_xling.contrastive.columns import SECOND, negative_columns
+from hf_xling.contrastive.columns import ROWS, left_out, negative_columns
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.errors import InputError
 from hf_xling.tables import texts_of
@@ -32,6 +32,7 @@ class TokenTable:
         views: the columns of texts, in the order in which a batch holds them: `anchor`, `positive` (for dropout pairs
             the anchor again), then hard negatives.
         dropout_pairs: whether the two views of a row are one text.
+        left_out: the columns that hold texts too, and are none of these.
         repeated: how many rows have an anchor or a positive that stands in another row too.
 
     Args:
@@ -42,8 +43,8 @@ class TokenTable:
         prompt: stands before each text.
 
     Raises:
-        InputError: no column `anchor`, no rows, a text that is null or empty (its row is named), or a column that looks
-            like the other text of each pair and is not called `positive`.
+        InputError: no column `anchor`, no rows, a text that is null or empty (its row is named), or a column of texts
+            beside `anchor` alone that may be the other one of each pair.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class TokenTable:
         if len(dataset) == 0:
             raise InputError(f"{name}: is empty")
         self.dropout_pairs = "positive" not in columns
-        if self.dropout_pairs and (other := next((each for each in columns if each.lower() in SECOND), None)):
-            raise InputError(
-                f"{name}: has `anchor` and `{other}`; call it `positive` for text pairs, or leave it out for dropout"
-            )
         self.views = ["anchor", "anchor" if self.dropout_pairs else "positive", *negative_columns(columns)]
+        self.left_out = left_out(dataset[:ROWS], self.views)
+        if self.dropout_pairs and self.left_out:
+            raise InputError(
+                f"{name}: has `anchor` and `{self.left_out[0]}`; call it `positive` for text pairs, or leave it out "
+                "for dropout"
+            )
         columns_of_texts = dict.fromkeys(self.views)
         self._texts = {view: _tokenise(dataset, view, tokenizer, max_length, name, prompt) for view in columns_of_texts}
         known = [self._texts[view] for view in dict.fromkeys(self.views[:2])]

@@ -130,6 +130,8 @@ class SimCSETrainer(SharedTrainer):
         )
         for column, found in self.coverage.items() if args.process_index == 0 else ():
             note(f"column {column}: {found}")
+        if self.train_dataset is not None and self.train_dataset.left_out and args.process_index == 0:
+            note(f"train_dataset: left out: {', '.join(self.train_dataset.left_out)}")
         self.sts_dataset = sts_dataset
         self.masking = None
         if args.mlm_weight:

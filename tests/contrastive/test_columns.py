@@ -64,7 +64,12 @@ def load(tmp_path, columns, rows=2, **fields):
             {"anchor": "premise", "positive": "hypothesis", "negative": "other"},
             "2 triplets (premise, hypothesis, other)",
         ),
-        (["text", "hypothesis"], {"anchor_column": "text"}, {"anchor": "text"}, "2 dropout pairs (text)"),
+        (
+            ["text", "hypothesis"],
+            {"anchor_column": "text"},
+            {"anchor": "text"},
+            "2 dropout pairs (text); left out: hypothesis",
+        ),
         (
             ["anchor", "hard_neg"],
             {},
@@ -127,3 +132,91 @@ def test_the_closing_line_says_what_was_trained(bert_folder, sentences, tmp_path
     first, _ = simcse.main([*argv, "--max_steps", "1", "--logging_steps", "1"]).splitlines()
     assert first.startswith("16 rows, 1 steps, loss ")
     assert first.endswith("16 text pairs (sent0, sent1); 2 share a text with another row, and are no negatives of it")
+
+
+WORDS = ["the", "dog", "eats", "fish", "and", "bread", "while", "it", "rains"]
+FURTHER = [
+    *(["text", "summary"], ["title", "text"], ["anchor", "positive_1", "positive_2"], ["text", "back_translation"]),
+    *(["text", "ta"], ["sentence", "comment"], ["anchor", "text"], ["text", "source"], ["text", "name"]),
+]
+
+
+def sentence(column, row):
+    return f"{column} {WORDS[row % 9]} {WORDS[row % 7]} number {row}"
+
+
+def write(path, columns, rows=12):
+    """A corpus of sentences; a column may be a pair of its name and a function that gives its values."""
+    made = [each if isinstance(each, tuple) else (each, None) for each in columns]
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([name for name, _ in made])
+        writer.writerows([sentence(name, row) if of is None else of(row) for name, of in made] for row in range(rows))
+    return SimCSEScriptArguments(model_name_or_path="m", train_file=str(path))
+
+
+@pytest.mark.parametrize("columns", FURTHER, ids=",".join)
+def test_a_further_column_of_texts_is_no_dropout_pair(tmp_path, columns):
+    script = write(tmp_path / "corpus.csv", columns)
+    with pytest.raises(InputError, match=r"corpus\.csv: has .*: are they pairs, .*--anchor_column"):
+        load_all(script)
+    script.anchor_column = columns[0]
+    assert load_all(script).pairs == f"12 dropout pairs ({columns[0]}); left out: {', '.join(columns[1:])}"
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (["anchor", "entailment", "contradiction"], "12 triplets (anchor, entailment, contradiction)"),
+        (["premise", "entailment", "contradiction"], "12 triplets (premise, entailment, contradiction)"),
+        (["text", "text_pair"], "12 text pairs (text, text_pair)"),
+        (["sentence", "sentence_pair"], "12 text pairs (sentence, sentence_pair)"),
+        (["anchor", "pair"], "12 text pairs (anchor, pair)"),
+        (["anchor", "positives"], "12 text pairs (anchor, positives)"),
+        (["anchor", "positive", "negatives"], "12 triplets (anchor, positive, negatives)"),
+        (["query", "pos", "hard_negs"], "12 triplets (query, pos, hard_negs)"),
+        (["query", "positive", "hard_negatives_2", "hard_negatives_1"], None),
+        (["query", "positive", "negative_passage"], "12 triplets (query, positive, negative_passage)"),
+        (["query", "positive", "title"], "12 text pairs (query, positive); left out: title"),
+    ],
+)
+def test_more_names_of_pairs_and_negatives(tmp_path, columns, said):
+    wanted = said or "12 triplets (query, positive, hard_negatives_1, hard_negatives_2)"
+    assert load_all(write(tmp_path / "corpus.csv", columns)).pairs == wanted
+
+
+ABOUT = [
+    ("id", lambda row: f"n-{row}"),
+    ("doc", lambda row: f"{row:032x}"),
+    ("url", lambda row: f"https://example.org/{row}"),
+    ("published", lambda row: f"2020-01-{row + 1:02} 10:00"),
+    ("genre", lambda row: ("fiction", "news")[row % 2]),
+    ("mood", lambda row: ("glad", "very sad", "none")[row % 3]),
+    ("stars", lambda row: row % 5),
+    ("language", lambda row: "ta"),
+    ("model_id", lambda row: "org/model"),
+    ("model_sha", lambda row: "ab12"),
+    ("task", lambda row: ("source", "paraphrase")[row % 2]),
+    ("prompt_id", lambda row: "paraphrase-1"),
+    ("relation", lambda row: f"near {row}"),
+]
+
+
+@pytest.mark.parametrize("single", ["anchor", "text", "sentence"])
+def test_what_tells_about_a_row_is_no_text(tmp_path, single):
+    assert load_all(write(tmp_path / "corpus.csv", [single, *ABOUT])).pairs == f"12 dropout pairs ({single})"
+
+
+@pytest.mark.parametrize("pair", [("sentence1", "sentence2"), ("text", "text_pair"), ("premise", "hypothesis")])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *[(name, lambda row: ("yes", "no")[row % 2]) for name in ("relation", "class", "same", "gold", "is_pair")],
+        *[("duplicate", lambda row: row % 2), ("sim", lambda row: row / 12), ("entailment_label", lambda row: row % 3)],
+    ],
+)
+def test_a_label_beside_any_pairs_is_seen_by_its_values(tmp_path, pair, name, values):
+    with pytest.raises(InputError, match=rf"and `{name}`: not each row need be a pair"):
+        load_all(write(tmp_path / "corpus.csv", [*pair, (name, values)]))
+    about = [("id", lambda row: row), ("language", lambda row: ("ta", "te")[row % 2]), ("idx", lambda row: row % 2)]
+    assert load_all(write(tmp_path / "corpus.csv", [*pair, *about])).pairs == f"12 text pairs ({', '.join(pair)})"

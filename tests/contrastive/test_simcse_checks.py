@@ -222,3 +222,17 @@ def test_the_card_shows_the_course_of_the_training(bert_folder, corpus, tmp_path
     assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
     train(bert_folder, corpus, tmp_path, max_steps=1).create_model_card()
     assert "training.png" not in (tmp_path / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("columns", [["entailment", "contradiction"], ["text"], ["translation"], ["positives"]])
+def test_a_dataset_with_further_texts_is_no_dropout_pair(bert_folder, sentences, tmp_path, columns):
+    texts = {name: sentences[place * 32 :][:32] for place, name in enumerate(["anchor", *columns])}
+    rows = Dataset.from_dict({**texts, "model_id": ["org/model"] * 32, "id": [f"n{row}" for row in range(32)]})
+    with pytest.raises(InputError, match=f"train_dataset: has `anchor` and `{columns[0]}`; call it `positive`"):
+        SimCSETrainer(str(bert_folder), configure(tmp_path), rows)
+
+
+def test_texts_beside_a_pair_are_named(bert_folder, sentences, tmp_path, capsys):
+    rows = {name: sentences[place * 32 :][:32] for place, name in enumerate(["anchor", "positive", "title"])}
+    SimCSETrainer(str(bert_folder), configure(tmp_path), Dataset.from_dict(rows))
+    assert "train_dataset: left out: title" in capsys.readouterr().err

@@ -36,7 +36,7 @@ def test_positives_then_negatives_by_number(tokenizer):
     assert not rows.dropout_pairs
     assert words(tokenizer, rows[0]) == ["boy", "girl", "water", "bread", "fish"]
     names = ["negative_10", "anchor", "negative_2", "negative", "negative_x", "negatives", "negative_"]
-    assert negative_columns(names) == ["negative", "negative_2", "negative_10"]
+    assert negative_columns(names) == ["negative", "negatives", "negative_2", "negative_10"]
 
 
 @pytest.mark.parametrize(
