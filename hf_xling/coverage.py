@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_xling.errors import InputError
 
@@ -80,12 +80,21 @@ def coverage(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Covera
 
 
 def check_coverage(
-    tokenizer: PreTrainedTokenizerBase, dataset: Dataset | None, columns: Sequence[str], allowed: bool, name: str
+    tokenizer: PreTrainedTokenizerBase,
+    dataset: Dataset | None,
+    columns: Sequence[str],
+    allowed: bool,
+    name: str,
+    of: str = "",
 ) -> dict[str, Coverage]:
     """What `tokenizer` makes of the texts in those of `columns` that `dataset` has, by column, from a sample of rows.
 
+    Args:
+        name: of the model.
+        of: what errors call `dataset`, if it is not the training set.
+
     Raises:
-        InputError: it knows too few of their tokens, and that is not `allowed`; `name` is the model.
+        InputError: it knows too few of their tokens, and that is not `allowed`.
     """
     found = {}
     for column in columns:
@@ -95,9 +104,28 @@ def check_coverage(
         found[column] = coverage(tokenizer, [text for text in rows[column] if isinstance(text, str)])
         if found[column].is_poor and not allowed:
             raise InputError(
-                f"column `{column}`: {found[column]}; {name} does not know this language or script; take a model that "
-                "does (--allow_unknown_tokens trains it all the same)"
+                f"{f'{of}, ' if of else ''}column `{column}`: {found[column]}; {name} does not know this language or "
+                "script; take a model that does (--allow_unknown_tokens trains it all the same)"
             )
+    return found
+
+
+def check_held_out(
+    tokenizer: PreTrainedTokenizerBase, sets: Mapping[str, Any], columns: Sequence[str], allowed: bool, name: str
+) -> dict[str, Coverage]:
+    """`check_coverage` of each of `sets`: a dataset, or several by name (what is neither is left out).
+
+    Returns:
+        By set, and where it has several of the columns by column too: `eval_dataset`, `sts_dataset sentence1`.
+    """
+    found = {}
+    for of, given in sets.items():
+        if isinstance(given, Mapping):
+            given = {f"{of}[{key!r}]": each for key, each in given.items()}
+            found |= check_held_out(tokenizer, given, columns, allowed, name)
+        elif hasattr(given, "column_names"):
+            of_set = check_coverage(tokenizer, given, columns, allowed, name, of)
+            found |= {f"{of} {column}" if len(columns) > 1 else of: each for column, each in of_set.items()}
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,12 @@ class SharedTrainer(Trainer):
         self._last_loss, self._last_step = torch.zeros(()), 0
         if self.args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(self.args.early_stopping_patience))
+
+    @property
+    def unknown_shares(self) -> dict[str, float]:
+        """`held_out_coverage` as results have it: `sts_dataset_sentence1_unknown_tokens`."""
+        names = {name: "_".join(re.findall(r"[\w.-]+", name)) for name in self.held_out_coverage}
+        return {f"{names[name]}_unknown_tokens": found.unknown for name, found in self.held_out_coverage.items()}
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Trainer's; by default it goes on from `args.resume_from_checkpoint`, if that is given.

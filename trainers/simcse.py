@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> str | None:
     trainer.train(args.resume_from_checkpoint or newest_checkpoint(args))
     trainer.save_model()
     if trainer.eval_dataset is not None:  # whatever the strategy: of what was saved
-        trainer.save_metrics("eval", trainer.evaluate())
+        trainer.save_metrics("eval", {**trainer.evaluate(), **trainer.unknown_shares})
     trainer.save_state()
     trainer.create_model_card()
     if not args.should_save:

@@ -30,6 +30,7 @@ def write_encoder_card(trainer: SimCSETrainer) -> None:
     processes = args.world_size if args.cross_rank_negatives else 1
     more = {"processes that share negatives": processes, "steps": trainer.state.global_step}
     more |= {f"tokens of the column {column}": found for column, found in trainer.coverage.items()}
+    more |= {f"tokens of {texts}": found for texts, found in trainer.held_out_coverage.items()}
     chance = {"relative_distance": 1.0}
     if not args.mlm_weight and not args.negative_weight:  # either adds to the loss
         texts = args.per_device_train_batch_size * processes * (len(trainer.train_dataset.views) - 1)

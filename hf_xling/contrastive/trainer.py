@@ -27,7 +27,7 @@ from hf_xling.contrastive.tokens import TokenTable, evaluation_table, negative_c
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
-from hf_xling.coverage import check_coverage
+from hf_xling.coverage import check_coverage, check_held_out
 from hf_xling.errors import InputError
 from hf_xling.inherited import Reasons
 from hf_xling.training import SharedTrainer, check_given, settle_best_metric
@@ -67,6 +67,7 @@ class SimCSETrainer(SharedTrainer):
 
     Attributes:
         coverage: what the tokenizer makes of the training texts, by column.
+        held_out_coverage: likewise of the other sets, by set and column.
 
     Raises:
         InputError: an argument or field of `args` that is refused (`inherited.REFUSED`); a model that cannot be loaded,
@@ -88,6 +89,7 @@ class SimCSETrainer(SharedTrainer):
         **kwargs: Any,
     ):
         check_given(model, SimCSEConfig, args, train_dataset, eval_dataset, TokenTable, kwargs, REFUSED_ARGUMENTS)
+        held_out = {"eval_dataset": eval_dataset, "sts_dataset": sts_dataset}
         if sts_dataset is not None:
             if isinstance(eval_dataset, Mapping):
                 raise InputError("sts_dataset: not with several validation sets (eval_dataset); give one of them")
@@ -109,6 +111,8 @@ class SimCSETrainer(SharedTrainer):
         columns = ["anchor", "positive", *negative_columns(train_dataset.column_names)] if is_text else []
         allowed = args.allow_unknown_tokens
         self.coverage = check_coverage(tokenizer, train_dataset, columns, allowed, prepared.base)
+        names = ["anchor", "positive", "sentence1", "sentence2"]
+        self.held_out_coverage = check_held_out(tokenizer, held_out, names, allowed, prepared.base)
         self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
         if args.push_to_hub:  # not by the script, which asks earlier
             check_model_publishable(self.lineage, hub_name(args))

@@ -32,6 +32,7 @@ def write_regressor_card(trainer: RegressionTrainer, results: Mapping[str, Any])
     classes = trainer.task.names if isinstance(trainer.task, ClassTask) else None
     more = {"max_length": trainer.cutter.max_length, "steps": trainer.state.global_step}
     more |= {"tokens of the training texts": trainer.coverage}
+    more |= {f"tokens of {texts}": found for texts, found in trainer.held_out_coverage.items()}
     write_model_card(
         args.output_dir,
         "regressor_card",

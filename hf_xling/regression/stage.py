@@ -133,6 +133,10 @@ def _train(
         model_revision=script.model_revision,
         lineage=lineage,
     )
+    if "test" in datasets:
+        trainer.check_test_texts(datasets["test"])
+    if fold is not None and test_set is not None:
+        trainer.check_test_texts(test_set, "test_file")
     cut = trainer.train_dataset.cut
     if trainer.is_world_process_zero():
         note(trainer.loading)
@@ -144,7 +148,7 @@ def _train(
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
-    results |= trainer.coverage.figures
+    results |= trainer.coverage.figures | trainer.unknown_shares
     if "validation" in datasets:
         results |= _scores("validation", _predicted(trainer, datasets["validation"]))
         results |= {"chosen_by": args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}

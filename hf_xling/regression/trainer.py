@@ -20,7 +20,7 @@ from hf_xling.console import note
 from hf_xling.corpora.lineage import Lineage, descend
 from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.corpora.origins import unnamed_corpus
-from hf_xling.coverage import check_coverage
+from hf_xling.coverage import check_coverage, check_held_out
 from hf_xling.errors import InputError
 from hf_xling.inherited import Reasons
 from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable
@@ -78,6 +78,7 @@ class RegressionTrainer(SharedTrainer):
     Attributes:
         loading: a line that says what of the checkpoint was loaded, newly made and dropped.
         coverage: what the tokenizer makes of the training texts; None without any.
+        held_out_coverage: likewise of the other sets, by set.
         test_results: `test_…` metrics for the card, as in `all_results.json`; empty until somebody sets them.
 
     Raises:
@@ -134,6 +135,7 @@ class RegressionTrainer(SharedTrainer):
         make_usable(tokenizer, model, name)
         allowed = args.allow_unknown_tokens
         self.coverage = check_coverage(tokenizer, train_dataset, ["text"], allowed, name).get("text")
+        self.held_out_coverage = check_held_out(tokenizer, {"eval_dataset": eval_dataset}, ["text"], allowed, name)
         length = max_length(model, tokenizer, args.max_length)
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
@@ -221,6 +223,15 @@ class RegressionTrainer(SharedTrainer):
             logits = document_logits(model, inputs["chunks"], len(inputs["labels"]))
         loss = self.task.losses(logits, inputs["labels"]).mean() * self.task.logged_scale
         return loss, logits, inputs["labels"]
+
+    def check_test_texts(self, dataset: Dataset, name: str = "test_dataset") -> None:
+        """Note in `held_out_coverage` what the tokenizer makes of the texts of `dataset`.
+
+        Raises:
+            InputError: it does not know their language, and that is not allowed.
+        """
+        tokenizer, allowed, model = self.processing_class, self.args.allow_unknown_tokens, self.model.name_or_path
+        self.held_out_coverage |= check_held_out(tokenizer, {name: dataset}, ["text"], allowed, model)
 
     def get_test_dataloader(self, test_dataset: Dataset | DocumentTable) -> Any:
         """Trainer's, for a dataset of texts as well."""
