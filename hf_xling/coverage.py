@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TEXTS, CHARACTERS = 1000, 2000  # texts that are counted at most, and of each its beginning
+NO_CHARACTER = "\U0010ffff"  # which no text has, and no vocabulary
 MOST_UNKNOWN = 0.2  # of the tokens
 # Blocks of scripts that are written without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Tai, Balinese,
 # Javanese, Chinese and Japanese, Yi.
@@ -32,7 +33,8 @@ class Coverage:
     """What a tokenizer makes of texts.
 
     Attributes:
-        unknown: the share of tokens, from 0 to 1, that are the unknown token; words that vanish count as one.
+        unknown: the share of tokens, from 0 to 1, that are the unknown token. What vanishes of a word counts as that
+            share of one.
         pieces: tokens a word; in scripts without spaces, tokens a character.
         unit: `word` or `character`.
         bytes: the share of tokens that are single bytes of what has no token of its own.
@@ -65,12 +67,12 @@ def coverage(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Covera
     if not texts:
         return Coverage(0.0, 0.0, "word")
     encoded = tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)
-    unknown, single = tokenizer.unk_token_id, _byte_tokens(tokenizer)
-    tokens, unknowns, bytes_ = 0, 0, 0
+    unknown, single = _unknown_tokens(tokenizer), _byte_tokens(tokenizer)
+    tokens, unknowns, bytes_ = 0.0, 0.0, 0
     for number, ids in enumerate(encoded["input_ids"]):
         vanished = _vanished(texts[number], encoded[number].offsets) if tokenizer.is_fast else 0
         tokens += len(ids) + vanished
-        unknowns += vanished + (ids.count(unknown) if unknown is not None else 0)
+        unknowns += vanished + sum(token in unknown for token in ids)
         bytes_ += sum(token in single for token in ids) if single else 0
     letters = [letter for text in texts for letter in text if unicodedata.category(letter)[0] in "LN"]
     unspaced = sum(UNSPACED.match(letter) is not None for letter in letters) > len(letters) / 2
@@ -129,19 +131,35 @@ def check_held_out(
     return found
 
 
+def _unknown_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The unknown token, as the tokenizer declares it or as its file has it."""
+    known = {tokenizer.unk_token_id} - {None}
+    if tokenizer.is_fast:
+        try:
+            tokens = tokenizer.backend_tokenizer.model.tokenize(NO_CHARACTER)
+        except Exception:  # tokenizers raises no other kind: of a file without one, or with one that it lacks
+            return known
+        if len(tokens) == 1:  # and not four bytes
+            known.add(tokens[0].id)
+    return known
+
+
 def _byte_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     vocabulary = tokenizer.get_vocab()
     return {vocabulary[token] for token in (f"<0x{byte:02X}>" for byte in range(256)) if token in vocabulary}
 
 
-def _vanished(text: str, offsets: Sequence[tuple[int, int]]) -> int:
-    """How many words of `text` no token has anything of."""
-    ends = [end for start, end in offsets if end > start]
-    starts = [start for start, end in offsets if end > start]
-    words = [match.span() for match in re.finditer(r"\S+", text)]
-    found, place = 0, 0
-    for start, end in words:
-        while place < len(ends) and ends[place] <= start:
-            place += 1
-        found += place < len(ends) and starts[place] < end
-    return len(words) - found
+def _vanished(text: str, offsets: Sequence[tuple[int, int]]) -> float:
+    """How many words of `text` no token has anything of; of other words the share of their letters."""
+    covered = bytearray(len(text))
+    for start, end in offsets:
+        covered[start:end] = b"\1" * (end - start)
+    lost = 0.0
+    for match in re.finditer(r"\S+", text):
+        start, end = match.span()
+        if not any(covered[start:end]):
+            lost += 1
+        elif not all(covered[start:end]):  # accents and signs may be left out on purpose
+            letters = [place for place in range(start, end) if unicodedata.category(text[place])[0] in "LN"]
+            lost += sum(not covered[place] for place in letters) / max(len(letters), 1)
+    return lost

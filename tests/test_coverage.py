@@ -74,3 +74,36 @@ def test_characters_are_pieces_too():
 
 def test_a_sample_is_enough(wordpiece):
     assert coverage(wordpiece, ["the dog " * 10_000] * 1_500).pieces == 1
+
+
+def from_file(vocabulary, **fields):
+    """A tokenizer of words whose unknown token stands in its file alone."""
+    bare = Tokenizer(models.WordLevel(vocab=vocabulary, unk_token="<unk>"))
+    bare.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=bare, **fields)
+
+
+def test_an_unknown_token_that_the_tokenizer_does_not_declare_is_counted():
+    tokenizer = from_file({"<unk>": 0, "the": 1, "dog": 2})
+    assert tokenizer.unk_token_id is None
+    assert coverage(tokenizer, ["the dog"]).unknown == 0
+    assert coverage(tokenizer, ["the తెలుగు"]).unknown == 0.5 and coverage(tokenizer, [TELUGU]).unknown == 1
+
+
+def test_an_unknown_token_of_a_unigram_file_is_counted():
+    bare = Tokenizer(models.Unigram([("<unk>", 0.0), ("the", -1.0), ("dog", -1.0)], unk_id=0))
+    bare.pre_tokenizer = pre_tokenizers.Whitespace()
+    assert coverage(PreTrainedTokenizerFast(tokenizer_object=bare), ["the తెలుగు"]).unknown == 0.5
+
+
+@pytest.mark.parametrize(("text", "unknown"), [("abzz abzz", 0.25), ("zazzz", 4 / 9), ("abcdef", 0.0), ("ab zz", 0.5)])
+def test_letters_that_vanish_inside_words_are_unknown(text, unknown):
+    """A word counts by the share of its letters that no token has."""
+    bare = Tokenizer(models.BPE(vocab={"ab": 6, **{each: n for n, each in enumerate("abcdef")}}, merges=[("a", "b")]))
+    bare.pre_tokenizer = pre_tokenizers.Whitespace()
+    found = coverage(PreTrainedTokenizerFast(tokenizer_object=bare), [text]).unknown
+    assert found > 0.2 if unknown else found == 0
+
+
+def test_accents_that_are_normalised_away_are_no_unknown_letters(wordpiece):
+    assert coverage(wordpiece, ["thé dög, ẞ"[:7]]).unknown == 0
