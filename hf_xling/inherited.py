@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,9 +50,14 @@ def refuse(values: Mapping[str, Any], defaults: Mapping[str, Any], reasons: Reas
     for name, reason in reasons.items():
         why, *working = (reason,) if isinstance(reason, str) else reason
         value, default = values.get(name), defaults.get(name)
-        if value != default and (value or default) and value not in working:
+        if value != default and not (_is_nothing(value) and _is_nothing(default)) and value not in working:
             shown = "" if isinstance(value, bool) or prefix == "" else f" {value}"
             raise InputError(f"{prefix}{name}{shown}: {why}")
+
+
+def _is_nothing(value: Any) -> bool:
+    """Whether `value` leaves a field out: None, False, or an empty string or collection; 0 is a value."""
+    return value is None or value is False or (not value and not isinstance(value, int | float))
 
 
 @contextmanager
@@ -70,6 +76,14 @@ def checked(args: Any, reasons: Reasons) -> Iterator[None]:
     for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} {getattr(args, name)}: at least 1 is needed")
+    for name in ("learning_rate", "weight_decay"):
+        if not 0 <= getattr(args, name) < math.inf:
+            raise InputError(f"--{name} {getattr(args, name)}: a number from 0 is needed")
+    for name in ("adam_beta1", "adam_beta2"):
+        if not 0 <= getattr(args, name) < 1:
+            raise InputError(f"--{name} {getattr(args, name)}: a number from 0 and below 1 is needed")
+    if args.max_steps == 0:
+        raise InputError("--max_steps 0: at least 1 is needed; without it --num_train_epochs decides")
     with one_clear_line():
         yield
     if args.accelerator_config.dispatch_batches:

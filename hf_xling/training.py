@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -39,8 +40,8 @@ class SharedTrainer(Trainer):
         with one_clear_line():
             super().__init__(**kwargs)
             made = self.optimizer is not None or self.optimizer_cls_and_kwargs is not None
-            if not made and "layerwise" not in self.args.optim:  # which would be made here already
-                self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        if not made and "layerwise" not in self.args.optim:  # which would put hooks on the model
+            self._try_optimizer()
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise InputError(
                 "accelerate's configuration: has FSDP or DeepSpeed; training runs on one device, or with DDP"
@@ -50,6 +51,26 @@ class SharedTrainer(Trainer):
         self._last_loss, self._last_step = torch.zeros(()), 0
         if self.args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(self.args.early_stopping_patience))
+
+    def _try_optimizer(self) -> None:
+        """Make the optimiser and its schedule once, so that what they refuse is told before training."""
+        args = self.args
+        asked = f"--optim {_plain(args.optim)}, --lr_scheduler_type {_plain(args.lr_scheduler_type)}"
+        try:
+            _, options = self.get_optimizer_cls_and_kwargs(args, self.model)
+            if args.optim_args:
+                bare = copy.copy(args)
+                bare.optim_args = None
+                if self.get_optimizer_cls_and_kwargs(bare, self.model)[1] == options:
+                    raise InputError(
+                        f"--optim_args {args.optim_args}: --optim {_plain(args.optim)} does not read these"
+                    )
+            self.create_scheduler(max(args.max_steps, 100), self.create_optimizer())
+        except (TypeError, ValueError, LookupError, ImportError, NotImplementedError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{asked}: {error}") from error
+        self.optimizer = self.lr_scheduler = None
 
     @property
     def unknown_shares(self) -> dict[str, float]:

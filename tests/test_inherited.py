@@ -521,3 +521,39 @@ def test_the_best_checkpoint_alone_is_saved(make, tmp_path, rows, kind):
         (tmp_path / "run" / f"checkpoint-{trainer.state.best_global_step}/trainer_state.json").read_text()
     )
     assert best["best_metric"] == min(losses(trainer, "eval_loss"))
+
+
+# Optimisers, schedules and numbers that no training can use
+
+
+@pytest.mark.parametrize("trainer", ["simcse", "regression"])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"lr_scheduler_type": "cosine_with_min_lr"}, "--lr_scheduler_type cosine_with_min_lr"),
+        ({"lr_scheduler_kwargs": {"foo": 1}}, "--lr_scheduler_type linear.*foo"),
+        ({"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"lr_end": 1.0}}, "lr_end"),
+        ({"adam_epsilon": -1.0}, "--optim adamw_torch.*epsilon"),
+        ({"optim_args": "foo=1"}, "--optim_args foo=1: --optim adamw_torch.* does not read"),
+        ({"learning_rate": -1.0}, "--learning_rate -1.0"),
+        ({"learning_rate": float("nan")}, "--learning_rate nan"),
+        ({"weight_decay": -1.0}, "--weight_decay -1.0"),
+        ({"adam_beta1": 2.0}, "--adam_beta1 2.0"),
+        ({"adam_beta2": -0.1}, "--adam_beta2 -0.1"),
+        ({"max_steps": 0}, "--max_steps 0"),
+    ],
+)
+def test_what_no_optimiser_can_use_is_refused_before_training(bert_folder, sentences, tmp_path, trainer, fields, said):
+    fields = {"output_dir": str(tmp_path), "use_cpu": True, "per_device_train_batch_size": 16, **fields}
+    with pytest.raises(InputError, match=said):
+        if trainer == "simcse":
+            rows = Dataset.from_dict({"anchor": sentences[:32]})
+            SimCSETrainer(str(bert_folder), SimCSEConfig(max_length=16, **fields), rows)
+        else:
+            rows = Dataset.from_dict({"text": sentences[:32], "label": [float(n % 5) for n in range(32)]})
+            RegressionTrainer(str(bert_folder), RegressionConfig(**fields), rows)
+
+
+def test_a_zero_is_a_value_too(tmp_path):
+    with pytest.raises(InputError, match=r"--neftune_noise_alpha 0\.0"):
+        SimCSEConfig(output_dir=str(tmp_path), neftune_noise_alpha=0.0)
