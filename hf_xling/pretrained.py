@@ -6,7 +6,7 @@ import copy
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy
@@ -225,8 +225,10 @@ def as_texts(texts: Iterable[str] | str) -> list[str]:
     """`texts` as a list; a string is one text, and not its characters.
 
     Raises:
-        InputError: one of them is no text; its place is named, counted from 0.
+        InputError: they are no list; or one of them is no text, whose place is named, counted from 0.
     """
+    if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
+        raise InputError(f"texts: a list of texts is needed, not {type(texts).__name__}")
     texts = [texts] if isinstance(texts, str) else list(texts)
     for number, text in enumerate(texts):
         if not isinstance(text, str):

@@ -12,7 +12,14 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
-from transformers import EarlyStoppingCallback, Trainer, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_utils import TrainOutput
 
 from hf_xling.errors import InputError, XlingError
@@ -172,7 +179,7 @@ def check_given(
         model: to train, or its name.
         config: what `args` must be.
         table: beside `datasets.Dataset`, what the datasets may be: rows that are token ids already.
-        arguments: of `Trainer`.
+        arguments: of `Trainer`, with `processing_class`.
         reasons: why the trainer refuses some of them, beside `REFUSED_ARGUMENTS`.
 
     Raises:
@@ -181,6 +188,11 @@ def check_given(
     refuse(arguments, {}, {**REFUSED_ARGUMENTS, **reasons}, prefix="")
     if model is None:
         raise InputError("model: the name of a checkpoint or a model is needed")
+    if not isinstance(model, str | PreTrainedModel) and not hasattr(model, "peft_config"):
+        raise InputError(f"model: a PreTrainedModel or a name is needed, not {type(model).__name__}")
+    tokenizer = arguments.get("processing_class")
+    if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise InputError(f"processing_class: a tokenizer is needed, not {type(tokenizer).__name__}")
     if not isinstance(args, config):
         raise InputError(
             f"args: {config.__name__} is needed, not {type(args).__name__}; it has the same fields, and more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class SimCSETrainer(SharedTrainer):
 
     def __init__(
         self,
-        model: str | PreTrainedModel | None = None,
+        model: str | os.PathLike | PreTrainedModel | None = None,
         args: SimCSEConfig | None = None,
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
@@ -88,7 +89,9 @@ class SimCSETrainer(SharedTrainer):
         lineage: Lineage | None = None,
         **kwargs: Any,
     ):
-        check_given(model, SimCSEConfig, args, train_dataset, eval_dataset, TokenTable, kwargs, REFUSED_ARGUMENTS)
+        model = os.fspath(model) if isinstance(model, os.PathLike) else model
+        given = {**kwargs, "processing_class": processing_class}
+        check_given(model, SimCSEConfig, args, train_dataset, eval_dataset, TokenTable, given, REFUSED_ARGUMENTS)
         held_out = {"eval_dataset": eval_dataset, "sts_dataset": sts_dataset}
         if sts_dataset is not None:
             if isinstance(eval_dataset, Mapping):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +44,27 @@ class Cut:
             f"of {self.documents:,} documents {self.long_documents:,} ({self.long_documents / self.documents:.0%}) are "
             f"longer than {max_length} tokens; {self.cut_tokens / max(self.tokens, 1):.0%} of all tokens are cut"
         )
+
+
+def check_rows(sets: Mapping[str, Any], task: str) -> None:
+    """Check the texts and labels of datasets, or of several by name, before anything is made of them.
+
+    Raises:
+        InputError: a text that is none, or a label that is no finite number (of classes: no whole number from 0).
+    """
+    for name, given in sets.items():
+        if isinstance(given, Mapping):
+            check_rows({f"{name}[{key!r}]": each for key, each in given.items()}, task)
+        for column in ("text", "label") if isinstance(given, Dataset) else ():
+            for row, value in enumerate(given[column] if column in given.column_names else (), 1):
+                if column == "text":
+                    fits, needed = isinstance(value, str), "a text"
+                elif task == "classification":
+                    fits, needed = isinstance(value, int) and value >= 0, "a whole number from 0"
+                else:
+                    fits, needed = isinstance(value, int | float) and math.isfinite(value), "a finite number"
+                if not fits:
+                    raise InputError(f"{name}, row {row}, column `{column}`: is {value!r}; {needed} is needed")
 
 
 class DocumentTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -27,7 +28,7 @@ from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer
 from hf_xling.regression.card import write_regressor_card
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
-from hf_xling.regression.documents import DocumentTable
+from hf_xling.regression.documents import DocumentTable, check_rows
 from hf_xling.regression.head import (
     SETTINGS,
     SETTINGS_FILE,
@@ -92,7 +93,7 @@ class RegressionTrainer(SharedTrainer):
 
     def __init__(
         self,
-        model: str | PreTrainedModel | None = None,
+        model: str | os.PathLike | PreTrainedModel | None = None,
         args: RegressionConfig | None = None,
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
@@ -104,9 +105,10 @@ class RegressionTrainer(SharedTrainer):
         compute_metrics: Callable[[EvalPrediction], Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ):
-        check_given(
-            model, RegressionConfig, args, train_dataset, eval_dataset, DocumentTable, kwargs, REFUSED_ARGUMENTS
-        )
+        model = os.fspath(model) if isinstance(model, os.PathLike) else model
+        given = {**kwargs, "processing_class": processing_class}
+        check_given(model, RegressionConfig, args, train_dataset, eval_dataset, DocumentTable, given, REFUSED_ARGUMENTS)
+        check_rows({"train_dataset": train_dataset, "eval_dataset": eval_dataset}, args.task)
         optimizer, _ = kwargs.get("optimizers") or (None, None)
         if optimizer is not None and (args.layer_lr_decay != 1 or args.freeze_body_steps):
             raise InputError("optimizers: not with --layer_lr_decay or --freeze_body_steps, which make their own")
