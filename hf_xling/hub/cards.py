@@ -46,7 +46,8 @@ def training_settings(args: Any, names: Sequence[str], **more: Any) -> dict[str,
     """A card's table of settings: fields of `TrainingArguments` by name, what else is given, and the versions."""
     processes = args.world_size
     together = args.per_device_train_batch_size * args.gradient_accumulation_steps * processes
-    given = {name: getattr(args, name) for name in names}
+    unused = "num_train_epochs" if args.max_steps > 0 else None  # the steps decide
+    given = {name: getattr(args, name) for name in names if name != unused}
     found = {name: getattr(value, "value", value) for name, value in given.items()}  # some are members of an Enum
     computed = {"rows an optimiser step": together, "processes": processes, **more, "seed": args.seed}
     precision = "bf16" if args.bf16 else "fp16" if args.fp16 else "float32"

@@ -251,3 +251,11 @@ def test_the_card_tells_the_validation_set_where_nothing_else_was_measured(bert_
     card = (tmp_path / "README.md").read_text("utf-8")
     last = [line["eval_mse"] for line in trainer.state.log_history if "eval_mse" in line][-1]
     assert "16 texts of the validation set; seed 42" in card and f"{last:.4f}" in card
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"), [({"max_steps": 1}, False), ({"max_steps": -1, "num_train_epochs": 1}, True)]
+)
+def test_the_card_tells_of_epochs_where_they_decide(still, rated, tmp_path, fields, told):
+    train(still, rated.select(range(16)), tmp_path, **fields).create_model_card()
+    assert ("num_train_epochs" in (tmp_path / "README.md").read_text("utf-8")) == told
