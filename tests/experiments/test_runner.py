@@ -129,7 +129,7 @@ def test_a_language_that_a_file_describes_goes_by_its_code(world: Path, tmp_path
         ({"target_task.label_column": "stars"}, ("reviews_ta_train.csv", "no column `stars`")),
         ({"source_task.test_file": "gone.csv"}, ("gone.csv", "no such file")),
         ({"news": "gone.txt"}, ("gone.txt", "no such file")),
-        ({"simcse.max_steps": "0"}, ("simcse.max_steps",)),
+        ({"simcse.max_steps": "0"}, ("in `simcse`", "--max_steps 0")),
         ({"generate.temperature": "-1"}, ("in `generate`", "--temperature")),
         ({"generate.max_copy": "2"}, ("in `generate`", "--max_copy 2.0")),
         ({"generate.prompt": "mine.yaml"}, ("in `generate`", "`prompt`", "decided")),
