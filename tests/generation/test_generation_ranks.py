@@ -182,5 +182,9 @@ def test_a_failure_in_two_processes_is_told_above_the_report_of_accelerate(tmp_p
         done = launched(tmp_path, url)
     assert done.returncode == 1
     told = [line for line in done.stderr.splitlines() if line.startswith("error: --endpoint ")]
-    assert told and "requests in a row failed, the last with `401" in told[0] and done.stderr.index(told[0]) < done.stderr.index("ChildFailedError")
+    assert (
+        told
+        and "requests in a row failed, the last with `401" in told[0]
+        and done.stderr.index(told[0]) < done.stderr.index("ChildFailedError")
+    )
     assert not (tmp_path / "two" / "accepted").exists()
