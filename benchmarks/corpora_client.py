@@ -50,7 +50,8 @@ def make(folder: Path, rows: int, texts: list[str]) -> None:
     counts = {"rows": rows, "accepted": rows, "rejected": 0, "reasons": {}}
     about = dict.fromkeys(("model_sha", "parameters", "samples", "versions", "source"), None)
     prompt = dict.fromkeys(("system", "instruction", "form", "sha256"), "")
-    names = {"chain": ["translate"], "language": "ta", "model_id": "org/model", "prompt_id": "translate"}
+    names = {"chain": ["translate"], "source_language": "en", "language": "ta"}
+    names |= {"model_id": "org/model", "prompt_id": "translate"}
     manifest = {**about, **counts, **names, "prompt": prompt, "versions": {"hf_xling": "0"}}
     manifest["filters"] = {"similarity_model": None}
     runs.write_json(run / "manifest.json", manifest)

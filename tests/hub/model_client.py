@@ -78,7 +78,8 @@ def push_by_trainer(kind, base, folder, name):
 
     import hf_xling
 
-    columns = {"anchor": ["a boy", "a girl"], "text": ["a boy", "a girl"], "label": [1.0, 2.0]}
+    texts = ["a boy", "a girl"]
+    columns = {"anchor": texts} if kind == "SimCSE" else {"text": texts, "label": [1.0, 2.0]}
     options = {"output_dir": folder, "push_to_hub": True, "hub_model_id": name, "report_to": "none", "use_cpu": True}
     config, trainer = (getattr(hf_xling, f"{kind}{part}") for part in ("Config", "Trainer"))
     options |= {"per_device_train_batch_size": 2, "eval_strategy": "no", "max_length": 16}
