@@ -16,8 +16,8 @@ from hf_xling.errors import InputError
 STAGES = {
     "demo": ("hf_xling.sample.demo", "run the whole pipeline on the sample world: no network, no GPU"),
     "generate": ("hf_xling.generation.stage", "stage 1: paraphrase or translate texts through an endpoint"),
-    "review": ("hf_xling.corpora.review", "a sheet for people to rate generated texts, and the tally of filled ones"),
-    "audit": ("hf_xling.corpora.audit", "lengths, vocabulary and words for groups of people, before and after stage 1"),
+    "review": ("hf_xling.quality.review", "a sheet for people to rate generated texts, and the tally of filled ones"),
+    "audit": ("hf_xling.quality.audit", "lengths, vocabulary and words for groups of people, before and after stage 1"),
     "serve-replay": ("hf_xling.sample.replay", "serve recorded answers as a text-generation endpoint on loopback"),
     "simcse": ("hf_xling.experiments.launch", "stage 3: train an encoder (trainers/simcse.py through accelerate)"),
     "regression": (

@@ -4,7 +4,6 @@ import atexit
 import os
 import random
 import shutil
-import sys
 import tempfile
 from itertools import product
 from pathlib import Path
@@ -15,12 +14,11 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hf_xling-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
-sys.path.append(str(Path(__file__).parent / "servers"))  # servers that the tests of several folders ask
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-pytest.register_assert_rewrite("run_accounts")  # in `servers`
+pytest.register_assert_rewrite("run_accounts")  # in `support`
 
 # The same examples at each run, no deadline on slow cores, and no database in the working tree.
 settings.register_profile("house", derandomize=True, deadline=None, database=None)

@@ -15,15 +15,15 @@ from hf_xling.recipes import RecipeParser
 
 def main(argv: Sequence[str]) -> str | None:
     """Parse, build, train, save; return the closing lines."""
-    from hf_xling.adapters import LoraArguments
     from hf_xling.regression.arguments import RegressionScriptArguments
     from hf_xling.regression.config import COMMAND, RegressionConfig
+    from hf_xling.training.adapters import LoraArguments
 
     dataclasses = [RegressionScriptArguments, RegressionConfig, LoraArguments]
     script, args, lora = RecipeParser(dataclasses, prog=COMMAND, description=__doc__).parse(argv)
 
-    from hf_xling.pretrained import quiet_transformers
     from hf_xling.regression.stage import train_all
+    from hf_xling.training.pretrained import quiet_transformers
 
     quiet_transformers()
     return train_all(script, args, lora)

@@ -18,8 +18,8 @@ from hf_xling.runs import claim, finish, is_finished
 
 def main(argv: Sequence[str]) -> str | None:
     """Parse, build, train, save, evaluate; return the closing lines."""
-    from hf_xling.adapters import LoraArguments
     from hf_xling.contrastive.config import COMMAND, SimCSEConfig, SimCSEScriptArguments, run_identity
+    from hf_xling.training.adapters import LoraArguments
 
     parser = RecipeParser([SimCSEScriptArguments, SimCSEConfig, LoraArguments], prog=COMMAND, description=__doc__)
     script, args, lora = parser.parse(argv)
@@ -28,8 +28,8 @@ def main(argv: Sequence[str]) -> str | None:
     from hf_xling.contrastive.data import load_all, load_lineage
     from hf_xling.contrastive.trainer import SimCSETrainer
     from hf_xling.hub.push import ModelPush
-    from hf_xling.inherited import newest_checkpoint
-    from hf_xling.pretrained import quiet_transformers
+    from hf_xling.training.inherited import newest_checkpoint
+    from hf_xling.training.pretrained import quiet_transformers
 
     quiet_transformers()
     corpus, held_out, sts, corpora, pairs = load_all(script)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from hf_xling.contrastive.course import draw_course
 from hf_xling.contrastive.pooling import EXPORTED_POOLING
-from hf_xling.corpora.model_cards import write_model_card
 from hf_xling.hub.cards import training_settings
 from hf_xling.hub.results import contrastive_evidence
+from hf_xling.provenance.model_cards import write_model_card
 
 if TYPE_CHECKING:
     from hf_xling.contrastive.trainer import SimCSETrainer

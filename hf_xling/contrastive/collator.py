@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from hf_xling.chunking import Side
 from hf_xling.contrastive.packing import chunks
+from hf_xling.training.chunking import Side
 
 
 @dataclass

@@ -10,9 +10,9 @@ from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
 from hf_xling.hub.push import TrainingPushArguments
-from hf_xling.inherited import Reasons, checked, is_own_checkpoint
 from hf_xling.recipes import given_fields
 from hf_xling.runs import by_content
+from hf_xling.training.inherited import Reasons, checked, is_own_checkpoint
 
 COMMAND = "trainers/simcse.py"
 _BETTER_WHEN_LOWER = ("loss", "uniformity", "alignment", "relative_distance")

@@ -9,14 +9,14 @@ from datasets import Dataset
 
 from hf_xling.contrastive.columns import choose_columns, left_out, pairs_in_words
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
-from hf_xling.corpora.held_out import read_held_out
-from hf_xling.corpora.lineage import Lineage, descend
-from hf_xling.corpora.model_cards import check_model_publishable, hub_name
-from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
 from hf_xling.labels import BadRow, number_of
-from hf_xling.pretrained import check_checkpoint
+from hf_xling.provenance.lineage import Lineage, descend
+from hf_xling.provenance.model_cards import check_model_publishable, hub_name
+from hf_xling.provenance.origins import Corpus, corpus_of
 from hf_xling.tables import Table, read_table, texts_of
+from hf_xling.tables.held_out import read_held_out
+from hf_xling.training.pretrained import check_checkpoint
 
 
 class Loaded(NamedTuple):

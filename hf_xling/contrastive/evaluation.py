@@ -15,7 +15,7 @@ from hf_xling.contrastive.metrics import load_sts_metric
 from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position
 from hf_xling.contrastive.pooling import SimCSEModel, encode
 from hf_xling.errors import InputError, XlingError
-from hf_xling.pretrained import as_texts
+from hf_xling.training.pretrained import as_texts
 
 TOKENS_PER_PASS = 8192
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel, PreTrainedTokenizerBase
 
-from hf_xling.adapters import own_card
 from hf_xling.contrastive.form import POOLING_FIELDS
 from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
+from hf_xling.training.adapters import own_card
 
 HEADS_FILE = "simcse_heads.safetensors"
 DENSE, LAYERS = "2_Dense", "1_WeightedLayerPooling"

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from hf_xling.errors import InputError
 from hf_xling.places import hub_file
-from hf_xling.pretrained import MODEL_OPTION
+from hf_xling.training.pretrained import MODEL_OPTION
 
 MODULES, SETTINGS, TRANSFORMER = "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
 WEIGHTED_LAYERS = "WeightedLayerPooling"

@@ -19,8 +19,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from hf_xling.chunking import Side, places, split_padded
-from hf_xling.chunking import pad as pad_texts
+from hf_xling.training.chunking import Side, places, split_padded
+from hf_xling.training.chunking import pad as pad_texts
 
 PACKED_ATTENTION = "hf_xling_packed"
 # Of a padded batch: so many chunks of texts of similar lengths leave little padding and still fill the machine.

@@ -19,10 +19,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from hf_xling.chunking import Side
 from hf_xling.contrastive.form import DEFAULT_POOLING, POOLING_FIELDS, SentenceForm
 from hf_xling.contrastive.packing import Chunk, TextLengths, split_runs
-from hf_xling.pretrained import load_pretrained, side_of_padding
+from hf_xling.training.chunking import Side
+from hf_xling.training.pretrained import load_pretrained, side_of_padding
 
 # What a pooling is called in a sentence-transformers checkpoint, where the training-only MLP is left out.
 EXPORTED_POOLING = {"cls_mlp": "cls", **{name: name for name in (*POOLING_FIELDS.values(), "first_last_mean")}}

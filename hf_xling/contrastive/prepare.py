@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from hf_xling.adapters import adapted, check_adapter
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.contrastive.dropout import shorten_dropout
 from hf_xling.contrastive.form import form_of
@@ -23,7 +22,8 @@ from hf_xling.contrastive.pooling import (
     vectors_side,
 )
 from hf_xling.errors import InputError
-from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable, token_positions
+from hf_xling.training.adapters import adapted, check_adapter
+from hf_xling.training.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable, token_positions
 
 logger = logging.getLogger(__name__)
 

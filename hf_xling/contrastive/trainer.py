@@ -25,13 +25,13 @@ from hf_xling.contrastive.masking import TokenMasking
 from hf_xling.contrastive.packing import first_position
 from hf_xling.contrastive.prepare import prepare
 from hf_xling.contrastive.tokens import TokenTable, evaluation_table, negative_columns, training_table
-from hf_xling.corpora.lineage import Lineage, descend
-from hf_xling.corpora.model_cards import check_model_publishable, hub_name
-from hf_xling.corpora.origins import unnamed_corpus
-from hf_xling.coverage import check_coverage, check_held_out
 from hf_xling.errors import InputError
-from hf_xling.inherited import Reasons
-from hf_xling.training import SharedTrainer, check_given, settle_best_metric
+from hf_xling.provenance.lineage import Lineage, descend
+from hf_xling.provenance.model_cards import check_model_publishable, hub_name
+from hf_xling.provenance.origins import unnamed_corpus
+from hf_xling.training.coverage import check_coverage, check_held_out
+from hf_xling.training.inherited import Reasons
+from hf_xling.training.trainer import SharedTrainer, check_given, settle_best_metric
 
 # Arguments of `Trainer` that have no meaning here, and why.
 REFUSED_ARGUMENTS: Reasons = {

@@ -15,15 +15,10 @@ import pyarrow
 import pyarrow.compute as pc
 
 from hf_xling import runs
-from hf_xling.corpora.audit import FOLDER, task_counts, write_audit
 from hf_xling.corpora.cards import Facts, all_counts, corpus_card, corpus_licensing, renew_reviews
 from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, Duplicates, find_duplicates
-from hf_xling.corpora.generated import PROVENANCE, Generation, Lineage, lineage_of, read_generation
 from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, texts_by_split
-from hf_xling.corpora.licences import check_publishable
-from hf_xling.corpora.origins import Corpus, known_source, read_origins, source_title
 from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
-from hf_xling.corpora.sides import corpus_sides
 from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
 from hf_xling.errors import InputError
 from hf_xling.generation.iso639 import iso_code
@@ -31,6 +26,11 @@ from hf_xling.generation.languages import language_code, language_name
 from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
 from hf_xling.hub.values import check_license, check_repo_id
+from hf_xling.provenance.generated import PROVENANCE, Generation, Lineage, lineage_of, read_generation
+from hf_xling.provenance.licences import check_publishable
+from hf_xling.provenance.origins import Corpus, known_source, read_origins, source_title
+from hf_xling.quality.audit import FOLDER, task_counts, write_audit
+from hf_xling.quality.sides import corpus_sides
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import check_once
 

@@ -10,20 +10,20 @@ import pyarrow.parquet
 
 import hf_xling
 from hf_xling import runs
-from hf_xling.corpora.audit import audit_facts
 from hf_xling.corpora.duplicates import SHINGLE, Duplicates
-from hf_xling.corpora.generated import Generation, Lineage, Run
-from hf_xling.corpora.generators import CARD_KEY, Generator, for_card, run_generator
 from hf_xling.corpora.joined import NEGATIVE_GROUP, Joined
-from hf_xling.corpora.licences import Licensing, Published, licensing
-from hf_xling.corpora.origins import Corpus, licensing_parts
-from hf_xling.corpora.review import review_facts
 from hf_xling.corpora.sources import Sentences
-from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.errors import InputError
 from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import counts_table, render_card, renew_part
 from hf_xling.hub.names import model_name
+from hf_xling.provenance.generated import Generation, Lineage, Run
+from hf_xling.provenance.generators import CARD_KEY, Generator, for_card, run_generator
+from hf_xling.provenance.licences import Licensing, Published, licensing
+from hf_xling.provenance.origins import Corpus, licensing_parts
+from hf_xling.provenance.terms import SOURCES, find_terms
+from hf_xling.quality.audit import audit_facts
+from hf_xling.quality.review import review_facts
 from hf_xling.tables import is_hub_id, table_files
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import numpy
 import pyarrow
 import pyarrow.compute as pc
 
-from hf_xling.corpora.generated import PROVENANCE, Generation
 from hf_xling.corpora.sources import SPLITS, Sentences
 from hf_xling.hub.names import model_name
+from hf_xling.provenance.generated import PROVENANCE, Generation
 
 TEXTS = {"sentences": ("anchor",), "pairs": ("anchor", "positive"), "triplets": ("anchor", "positive", "negative")}
 NEGATIVE_GROUP = "negative_group"  # of a triplet: the sentence that contradicts the anchor; it is not published

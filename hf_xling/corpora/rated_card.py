@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import hf_xling
+from hf_xling.cleaning import clean_text
 from hf_xling.corpora.cards import size_category
-from hf_xling.corpora.cleaning import clean_text
 from hf_xling.corpora.duplicates import SHINGLE
-from hf_xling.corpora.generators import CARD_KEY, for_card
-from hf_xling.corpora.licences import Licensing, Published, licensing
-from hf_xling.corpora.origins import Corpus, known_source, licensing_parts, source_title
-from hf_xling.corpora.terms import SOURCES, find_terms
 from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import counts_table, render_card
+from hf_xling.provenance.generators import CARD_KEY, for_card
+from hf_xling.provenance.licences import Licensing, Published, licensing
+from hf_xling.provenance.origins import Corpus, known_source, licensing_parts, source_title
+from hf_xling.provenance.terms import SOURCES, find_terms
 
 if TYPE_CHECKING:
     from hf_xling.corpora.ratings import RatedBuildConfig, RatedCorpusSpec

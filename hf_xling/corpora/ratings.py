@@ -16,11 +16,8 @@ import datasets
 import pyarrow
 
 from hf_xling import runs
+from hf_xling.cleaning import clean_text
 from hf_xling.corpora import duplicates as dup
-from hf_xling.corpora.cleaning import clean_text
-from hf_xling.corpora.held_out import split_to_read
-from hf_xling.corpora.licences import check_publishable
-from hf_xling.corpora.origins import read_origins
 from hf_xling.corpora.rated_card import local_only, rated_card, rated_licensing
 from hf_xling.corpora.shards import TableBuilder, write_config
 from hf_xling.errors import InputError, one_line
@@ -30,8 +27,11 @@ from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
 from hf_xling.hub.values import check_license, check_repo_id
 from hf_xling.labels import BadRow, label_values, rating_of
+from hf_xling.provenance.licences import check_publishable
+from hf_xling.provenance.origins import read_origins
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import SPLITS, Table, named_splits, read_table, row_ids, split_names
+from hf_xling.tables.held_out import split_to_read
 
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
 _TEXT = datasets.Value("string")

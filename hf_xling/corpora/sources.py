@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy
 
-from hf_xling.corpora.held_out import split_to_read
 from hf_xling.errors import InputError, one_line
 from hf_xling.folding import fold, is_empty
 from hf_xling.labels import BadRow, class_name
 from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
+from hf_xling.tables.held_out import split_to_read
 
 # Where --text_column is not given: SNLI's columns on the Hub and in its own files, else the one text column.
 DEFAULT_COLUMNS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("text",))

@@ -10,7 +10,6 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_xling.adapters import LoraArguments
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.corpora.builders import BuildConfig, CorpusSpec
 from hf_xling.corpora.sources import read_sentences
@@ -20,11 +19,12 @@ from hf_xling.experiments.launch import config_file
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filters import FilterConfig
 from hf_xling.generation.sources import read_sources
-from hf_xling.pretrained import check_checkpoint
 from hf_xling.recipes import RecipeParser, to_argv
 from hf_xling.regression.arguments import RegressionScriptArguments
 from hf_xling.regression.config import RegressionConfig
 from hf_xling.regression.data import load_splits
+from hf_xling.training.adapters import LoraArguments
+from hf_xling.training.pretrained import check_checkpoint
 
 SIDES = ("source", "target")
 # Fields of the stages that the recipe as a whole decides; a section that gave them would be overruled.

@@ -16,7 +16,6 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from hf_xling import runs
-from hf_xling.adapters import LoraArguments
 from hf_xling.contrastive import config as simcse
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.corpora.builders import build
@@ -32,6 +31,7 @@ from hf_xling.generation.filters import FilterConfig
 from hf_xling.recipes import to_argv
 from hf_xling.regression.arguments import RegressionScriptArguments, is_trained
 from hf_xling.regression.config import RegressionConfig
+from hf_xling.training.adapters import LoraArguments
 
 
 @dataclass(frozen=True)

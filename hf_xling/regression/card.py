@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_xling.corpora.lineage import Lineage
-from hf_xling.corpora.model_cards import write_model_card
 from hf_xling.hub.cards import training_settings
 from hf_xling.hub.results import measured_split, regression_evidence
+from hf_xling.provenance.lineage import Lineage
+from hf_xling.provenance.model_cards import write_model_card
 from hf_xling.regression.tasks import ClassTask
 
 if TYPE_CHECKING:

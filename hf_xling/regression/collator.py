@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_xling.chunking import Side, pad, split_padded
+from hf_xling.training.chunking import Side, pad, split_padded
 
 
 @dataclass

@@ -9,7 +9,7 @@ from transformers import TrainingArguments
 
 from hf_xling.errors import InputError
 from hf_xling.hub.push import TrainingPushArguments
-from hf_xling.inherited import Reasons, checked
+from hf_xling.training.inherited import Reasons, checked
 
 COMMAND = "trainers/regression.py"
 _REFUSED: Reasons = {

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from datasets import Dataset, Features, Value
 
-from hf_xling.corpora.cleaning import clean_text
-from hf_xling.corpora.generators import WRITTEN_BY
-from hf_xling.corpora.held_out import read_held_out
-from hf_xling.corpora.origins import Corpus, corpus_of
+from hf_xling.cleaning import clean_text
 from hf_xling.errors import InputError
 from hf_xling.folding import fold, is_empty
 from hf_xling.labels import BadRow, class_name, is_missing, label_values, mapped_name, number_of, rating_of
+from hf_xling.provenance.generators import WRITTEN_BY
+from hf_xling.provenance.origins import Corpus, corpus_of
 from hf_xling.tables import SPLITS, Table, named_splits, read_table, row_ids
+from hf_xling.tables.held_out import read_held_out
 
 if TYPE_CHECKING:
     from hf_xling.regression.arguments import RegressionScriptArguments

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy
 
-from hf_xling.corpora.lineage import lineage_beside, together
-from hf_xling.corpora.model_cards import check_model_publishable
 from hf_xling.errors import InputError
 from hf_xling.hub.contents import ENSEMBLE_FILE
-from hf_xling.pretrained import as_texts
+from hf_xling.provenance.lineage import lineage_beside, together
+from hf_xling.provenance.model_cards import check_model_publishable
 from hf_xling.regression.card import write_ensemble_card
 from hf_xling.regression.rater import Rater
 from hf_xling.runs import write_json, written_aside
+from hf_xling.training.pretrained import as_texts
 
 
 @dataclass(frozen=True)

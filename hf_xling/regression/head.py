@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
-from hf_xling.chunking import Side
 from hf_xling.errors import InputError
-from hf_xling.pretrained import load_pretrained, side_of_padding, token_positions
 from hf_xling.regression.tasks import ClassTask, RatingTask, Task, has_names
+from hf_xling.training.chunking import Side
+from hf_xling.training.pretrained import load_pretrained, side_of_padding, token_positions
 
 SETTINGS = "hf_xling"  # the key in config.json under which stands how texts were cut
 # Beside an adapter, which has no config.json of its own: with one, transformers would look for a whole model there.

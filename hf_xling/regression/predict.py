@@ -21,14 +21,14 @@ import pyarrow
 import pyarrow.parquet
 from tqdm import tqdm
 
+from hf_xling.cleaning import clean_text
 from hf_xling.console import note
-from hf_xling.corpora.cleaning import clean_text
-from hf_xling.coverage import coverage
 from hf_xling.errors import InputError
 from hf_xling.folding import is_empty
 from hf_xling.recipes import RecipeParser
 from hf_xling.runs import written_aside
 from hf_xling.tables import Table, stream_table
+from hf_xling.training.coverage import coverage
 
 if TYPE_CHECKING:  # models come with torch, which `--help` does without
     from hf_xling.regression.ensemble import RatingEnsemble, Ratings
@@ -267,7 +267,7 @@ def main(argv: Sequence[str]) -> str:
     """Parse, predict, and return the closing lines."""
     (config,) = RecipeParser([PredictConfig], prog="hf-xling predict", description=__doc__).parse(argv)
 
-    from hf_xling.pretrained import quiet_transformers
+    from hf_xling.training.pretrained import quiet_transformers
 
     quiet_transformers()
     rows, empty = predict(config)

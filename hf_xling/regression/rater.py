@@ -13,14 +13,14 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from hf_xling.adapters import base_of
-from hf_xling.corpora.lineage import Lineage, lineage_beside
 from hf_xling.errors import InputError
-from hf_xling.pretrained import as_texts, load_pretrained, load_tokenizer, make_usable
+from hf_xling.provenance.lineage import Lineage, lineage_beside
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, logits_side, max_length
 from hf_xling.regression.long_text import Cutter
 from hf_xling.regression.trainer import document_logits
+from hf_xling.training.adapters import base_of
+from hf_xling.training.pretrained import as_texts, load_pretrained, load_tokenizer, make_usable
 
 TOKENS_PER_PASS = 8192
 OPTION = "--model"

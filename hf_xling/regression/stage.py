@@ -17,15 +17,12 @@ from typing import Any
 import numpy
 from datasets import Dataset
 
-from hf_xling.adapters import LoraArguments
 from hf_xling.console import note
-from hf_xling.corpora.lineage import Lineage, descend
-from hf_xling.corpora.model_cards import check_model_publishable, hub_name
 from hf_xling.errors import InputError
 from hf_xling.hub.cards import training_settings
 from hf_xling.hub.push import ModelPush
-from hf_xling.inherited import newest_checkpoint
-from hf_xling.pretrained import check_checkpoint
+from hf_xling.provenance.lineage import Lineage, descend
+from hf_xling.provenance.model_cards import check_model_publishable, hub_name
 from hf_xling.regression.arguments import (
     Part,
     RegressionScriptArguments,
@@ -43,6 +40,9 @@ from hf_xling.regression.summary import RESULTS_FILE, TEST_SET_FILE, in_words, s
 from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
 from hf_xling.runs import claim, finish, is_finished, write_json
+from hf_xling.training.adapters import LoraArguments
+from hf_xling.training.inherited import newest_checkpoint
+from hf_xling.training.pretrained import check_checkpoint
 
 
 def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: LoraArguments) -> str | None:

@@ -16,15 +16,11 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
-from hf_xling.adapters import adapted, check_adapter, own_card
 from hf_xling.console import note
-from hf_xling.corpora.lineage import Lineage, descend
-from hf_xling.corpora.model_cards import check_model_publishable, hub_name
-from hf_xling.corpora.origins import unnamed_corpus
-from hf_xling.coverage import check_coverage, check_held_out
 from hf_xling.errors import InputError
-from hf_xling.inherited import Reasons
-from hf_xling.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable
+from hf_xling.provenance.lineage import Lineage, descend
+from hf_xling.provenance.model_cards import check_model_publishable, hub_name
+from hf_xling.provenance.origins import unnamed_corpus
 from hf_xling.regression.card import write_regressor_card
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.config import RegressionConfig
@@ -43,7 +39,11 @@ from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_
 from hf_xling.regression.start import some_texts, start_in_units
 from hf_xling.regression.tasks import ClassTask, RatingTask, make_task
 from hf_xling.runs import write_json
-from hf_xling.training import SharedTrainer, check_given, settle_best_metric
+from hf_xling.training.adapters import adapted, check_adapter, own_card
+from hf_xling.training.coverage import check_coverage, check_held_out
+from hf_xling.training.inherited import Reasons
+from hf_xling.training.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable
+from hf_xling.training.trainer import SharedTrainer, check_given, settle_best_metric
 
 logger = logging.getLogger(__name__)
 

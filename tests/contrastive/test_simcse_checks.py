@@ -24,7 +24,7 @@ from transformers import (
 from hf_xling import SimCSETrainer, uniformity
 from hf_xling.contrastive.evaluation import encode_texts
 from hf_xling.errors import InputError, XlingError
-from hf_xling.pretrained import check_checkpoint
+from hf_xling.training.pretrained import check_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from simcse_runs import assert_equal_weights, configure, losses, weights
 from transformers import AutoModel, AutoTokenizer, BertModel
 
 from hf_xling import SimCSETrainer
-from hf_xling.adapters import LoraArguments
 from hf_xling.contrastive.evaluation import encode_texts
 from hf_xling.contrastive.pooling import pool
 from hf_xling.errors import InputError
+from hf_xling.training.adapters import LoraArguments
 
 TEXTS = ["the dog eats fish", "a cat", "the old houses the boy wants one tree " * 4]
 

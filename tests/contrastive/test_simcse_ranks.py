@@ -73,7 +73,7 @@ def launched(still_folder, folder, cases):
         *cases,
     ]
     common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(simcse_ranks.__file__).parent), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, **common, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     logs = [open(folder / f"log-{rank}.txt", "w+", encoding="utf-8") for rank in (0, 1)]  # noqa: SIM115 - read and closed below
     processes = [

@@ -3,9 +3,9 @@ import json
 import pytest
 from corpus_folders import card, copy_of
 
-from hf_xling.corpora.generated import read_generation
 from hf_xling.corpora.sources import read_sentences
 from hf_xling.errors import InputError
+from hf_xling.provenance.generated import read_generation
 
 # Refusals
 

@@ -5,9 +5,9 @@ import pyarrow
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_xling.corpora.generated import PROVENANCE, Generation
 from hf_xling.corpora.joined import TEXTS, join
 from hf_xling.corpora.sources import SPLITS, Sentences
+from hf_xling.provenance.generated import PROVENANCE, Generation
 
 SENTENCES = ["s0", "s1", "s2", "s3", "s4"]
 ROWS = st.lists(

@@ -12,13 +12,13 @@ from hf_xling.dataset_scripts import imdb_ratings, snli_sentences, tamil_movie_r
 
 from hf_xling.console import run_command
 from hf_xling.corpora import builders, ratings
-from hf_xling.corpora.held_out import read_held_out
 from hf_xling.corpora.sources import SPLITS, read_sentences
 from hf_xling.errors import InputError
 from hf_xling.generation.stage import main as generate
 from hf_xling.regression.arguments import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 from hf_xling.tables import named_splits, read_table
+from hf_xling.tables.held_out import read_held_out
 
 
 def dataset(folder: Path, configs: dict[str, tuple[str, ...]]) -> str:

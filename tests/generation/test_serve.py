@@ -18,7 +18,7 @@ from hf_xling.errors import EndpointError, InputError
 from hf_xling.generation.serve import Server, find_server, serving_model
 from hf_xling.runs import file_hash
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parents[1] / "support"
 OPENER = build_opener(ProxyHandler({}))  # straight to loopback, whatever the environment says
 
 
@@ -27,7 +27,7 @@ class StandIn:
 
     def __init__(self, report: Path, behaviour: str = "healthy", port: int | None = None, **traits):
         self.path = report
-        program = [sys.executable, str(HERE / "fake_server.py")]
+        program = [sys.executable, str(SUPPORT / "fake_server.py")]
         self.server = Server(
             "the stand-in", lambda model, free: [*program, str(port or free), behaviour, str(report)], **traits
         )
@@ -156,7 +156,7 @@ def parent(tmp_path, model):
     with ExitStack() as stack:
 
         def start(behaviour: str, ready: str) -> tuple[subprocess.Popen, dict]:
-            command = [sys.executable, "-c", PARENT.format(here=str(HERE)), str(tmp_path), behaviour]
+            command = [sys.executable, "-c", PARENT.format(here=str(SUPPORT)), str(tmp_path), behaviour]
             process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
             stack.callback(process.kill)
             assert appears(tmp_path / ready)

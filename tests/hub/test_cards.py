@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from hf_xling.corpora.licences import Published, licensing
 from hf_xling.hub.cards import cell, code, render_card
+from hf_xling.provenance.licences import Published, licensing
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 MARKUP = st.lists(

@@ -10,9 +10,9 @@ from regression_runs import configure, distance, train, weights
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_xling import RegressionTrainer
-from hf_xling.chunking import PADDING_SHARE, PADDING_TOKENS, places, split_padded
 from hf_xling.regression.collator import RegressionCollator
 from hf_xling.regression.trainer import document_logits
+from hf_xling.training.chunking import PADDING_SHARE, PADDING_TOKENS, places, split_padded
 
 SGD = {"optim": "sgd", "learning_rate": 1e-2, "lr_scheduler_type": "constant", "max_grad_norm": 0.0}
 

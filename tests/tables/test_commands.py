@@ -20,7 +20,7 @@ GENERATE = ["--task", "paraphrase", "--language", "en", "--dry_run"]
 
 def audit(argv):
     """The texts of a task are the table that an audit reads."""
-    from hf_xling.corpora.audit import task_counts
+    from hf_xling.quality.audit import task_counts
 
     task_counts(argv[1])
 

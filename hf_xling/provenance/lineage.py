@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hf_xling.corpora.generators import Generator
-from hf_xling.corpora.origins import Corpus
 from hf_xling.errors import InputError, one_line
 from hf_xling.places import card_of, hub_file, license_of, place_of
+from hf_xling.provenance.generators import Generator
+from hf_xling.provenance.origins import Corpus
 from hf_xling.runs import write_json
 
 # Not in config.json: an adapter has none, and other models that start from an encoder would copy it.

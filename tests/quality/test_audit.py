@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from review_runs import row, write_run
 
 from hf_xling.cli import run
-from hf_xling.corpora.audit import audit, audit_facts, audit_markdown, write_audit
-from hf_xling.corpora.demographics import read_terms
-from hf_xling.corpora.sides import Side, read_sides
-from hf_xling.corpora.words import SEGMENT, TextCounts, cut_words
 from hf_xling.errors import InputError
+from hf_xling.quality.audit import audit, audit_facts, audit_markdown, write_audit
+from hf_xling.quality.demographics import read_terms
+from hf_xling.quality.sides import Side, read_sides
+from hf_xling.quality.words import SEGMENT, TextCounts, cut_words
 from hf_xling.runs import file_hash
 
 # Words

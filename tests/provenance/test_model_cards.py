@@ -10,12 +10,12 @@ import pytest
 import yaml
 from hub_cards import card_faults, front_matter
 
-from hf_xling.corpora.generators import Generator
-from hf_xling.corpora.lineage import LINEAGE_FILE, Base, Lineage, Training, descend, lineage_beside, together
-from hf_xling.corpora.model_cards import check_model_publishable, model_licensing, write_model_card
-from hf_xling.corpora.origins import Corpus, corpus_of
 from hf_xling.errors import InputError
 from hf_xling.hub.results import contrastive_evidence, regression_evidence
+from hf_xling.provenance.generators import Generator
+from hf_xling.provenance.lineage import LINEAGE_FILE, Base, Lineage, Training, descend, lineage_beside, together
+from hf_xling.provenance.model_cards import check_model_publishable, model_licensing, write_model_card
+from hf_xling.provenance.origins import Corpus, corpus_of
 
 LLAMA_3 = "meta-llama/Meta-Llama-3-8B-Instruct"
 SHA = "0123456789abcdef0123456789abcdef01234567"

@@ -12,9 +12,9 @@ from rated_files import build as build_rated
 from rated_files import reviews, write_csv
 
 from hf_xling.corpora.builders import main
-from hf_xling.corpora.origins import corpus_of
 from hf_xling.errors import InputError
 from hf_xling.generation.sources import source_record
+from hf_xling.provenance.origins import corpus_of
 
 ASSERTED = ("SNLI", "Bowman", "Stanford", "cc-by-sa", "Murasu", "crowd", "film", "stars", "Maas", "IMDB")
 CITED = "@inproceedings{doe-2024,\n  title = {A corpus},\n  note = {``` and more},\n}"

@@ -185,7 +185,7 @@ def own_card(folder: str | Path) -> Iterator[None]:
 
 def _made_new(model: PreTrainedModel, name: str, revision: str | None, option: str = "peft_config:") -> set[str]:
     save = "save it (`save_pretrained`), and train the adapter from that folder"
-    from hf_xling.pretrained import unlike_checkpoint
+    from hf_xling.training.pretrained import unlike_checkpoint
 
     if not name:
         raise InputError(f"{option} this {type(model).__name__} was not loaded from a checkpoint; {save}")

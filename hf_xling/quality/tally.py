@@ -8,9 +8,9 @@ from typing import Any
 import krippendorff
 import numpy as np
 
-from hf_xling.corpora.sheets import HIGHEST, LOWEST, SCALES, Ratings
 from hf_xling.hub.cards import cell, counts_table
 from hf_xling.hub.names import model_name
+from hf_xling.quality.sheets import HIGHEST, LOWEST, SCALES, Ratings
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999

@@ -3,8 +3,8 @@
 import pytest
 from review_runs import NO, fill, rated, row, write_run
 
-from hf_xling.corpora.review import make_sheet, tally_sheets
 from hf_xling.errors import InputError
+from hf_xling.quality.review import make_sheet, tally_sheets
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from hf_xling.corpora.licences import NAMELESS, Published, check_publishable, licensing
 from hf_xling.errors import InputError
+from hf_xling.provenance.licences import NAMELESS, Published, check_publishable, licensing
 
 LLAMA_3 = "meta-llama/Meta-Llama-3-8B-Instruct"
 TAMIL_LLAMA = "abhinand/tamil-llama-7b-instruct-v0.2"

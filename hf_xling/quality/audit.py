@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_xling import runs
-from hf_xling.corpora.demographics import TermList, read_terms
-from hf_xling.corpora.sides import Side, read_sides
-from hf_xling.corpora.words import SEGMENT, TextCounts
 from hf_xling.hub.cards import cell, counts_table
+from hf_xling.quality.demographics import TermList, read_terms
+from hf_xling.quality.sides import Side, read_sides
+from hf_xling.quality.words import SEGMENT, TextCounts
 from hf_xling.recipes import RecipeParser
 from hf_xling.tables import stream_table, texts_of
 
@@ -189,7 +189,7 @@ def write_audit(
     terms: Mapping[str, TermList] | None = None,
 ) -> dict[str, Any]:
     """Write `audit.md`, `audit.json` and `audit.png` into `folder`; return the numbers, as `audit` does."""
-    from hf_xling.corpora.audit_plot import draw_audit
+    from hf_xling.quality.audit_plot import draw_audit
 
     folder, found = Path(folder), audit(sides, task, terms)
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,9 @@ from huggingface_hub import metadata_load
 from tqdm import tqdm
 from yaml import YAMLError
 
-from hf_xling.corpora.generated import read_manifest
-from hf_xling.corpora.words import BATCH, TextCounts
 from hf_xling.errors import InputError, one_line
+from hf_xling.provenance.generated import read_manifest
+from hf_xling.quality.words import BATCH, TextCounts
 from hf_xling.tables import PARQUET_READING, table_files
 
 SOURCE = "source"  # the task of rows that nothing was generated for

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hf_xling.corpora.generated import Generation, lineage_of
-from hf_xling.corpora.generators import WRITTEN_BY, Generator, from_card, run_generator, writers
-from hf_xling.corpora.terms import SOURCES, Terms, find_terms, known_names, stated_terms
 from hf_xling.places import (
     STATED,
     DatasetCard,
     read_dataset_card,
     texts,
 )
+from hf_xling.provenance.generated import Generation, lineage_of
+from hf_xling.provenance.generators import WRITTEN_BY, Generator, from_card, run_generator, writers
+from hf_xling.provenance.terms import SOURCES, Terms, find_terms, known_names, stated_terms
 from hf_xling.tables import is_hub_id
 
 

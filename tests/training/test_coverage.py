@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import CanineTokenizer, PreTrainedTokenizerFast
 
-from hf_xling.coverage import coverage
+from hf_xling.training.coverage import coverage
 
 TELUGU = "తెలుగు భాష చాలా మధురమైనది"
 CASES = {

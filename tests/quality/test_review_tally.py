@@ -10,10 +10,10 @@ import pytest
 from review_runs import NO, fill, rated, read_key, read_sheet, row, write_run
 
 from hf_xling.cli import run
-from hf_xling.corpora.review import make_sheet, review_facts, tally_sheets
-from hf_xling.corpora.tally import agreement, tally_markdown
 from hf_xling.errors import InputError
 from hf_xling.hub.cards import render_card
+from hf_xling.quality.review import make_sheet, review_facts, tally_sheets
+from hf_xling.quality.tally import agreement, tally_markdown
 
 # Four raters, twelve units: Krippendorff (2011), "Computing Krippendorff's alpha-reliability", section C.
 PUBLISHED = [

@@ -11,9 +11,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from hf_xling.corpora.words import cut_words
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import read_mappings
+from hf_xling.quality.words import cut_words
 
 # (group, category), such as ("gender", "women")
 Category = tuple[str, str]

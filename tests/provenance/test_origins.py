@@ -4,9 +4,9 @@ import pytest
 import yaml
 from corpus_folders import card, load
 
-from hf_xling.corpora.generators import WRITTEN_BY, Generator
-from hf_xling.corpora.origins import corpus_of
 from hf_xling.generation.sources import source_record
+from hf_xling.provenance.generators import WRITTEN_BY, Generator
+from hf_xling.provenance.origins import corpus_of
 
 PARAPHRASER = Generator("org/writer", "abc123", "paraphrase", "en")
 TRANSLATOR = Generator("org/writer", "abc123", "translate", "ta")

@@ -13,8 +13,8 @@ from hub_cards import card_faults, front_matter
 from script_runs import regression_argv, simcse_argv
 from sentence_transformers import SentenceTransformer
 
-from hf_xling.corpora.lineage import LINEAGE_FILE, lineage_beside
 from hf_xling.errors import InputError
+from hf_xling.provenance.lineage import LINEAGE_FILE, lineage_beside
 from hf_xling.regression.ensemble import RatingEnsemble
 from hf_xling.runs import file_hash
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from hf_xling import runs
-from hf_xling.corpora.drawing import Sample, draw
-from hf_xling.corpora.generated import read_manifest
-from hf_xling.corpora.sheets import is_filled, read_ratings, write_sheet
-from hf_xling.corpora.tally import scale_rows, tally, tally_markdown
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_code
 from hf_xling.hub.cards import counts_table
+from hf_xling.provenance.generated import read_manifest
+from hf_xling.quality.drawing import Sample, draw
+from hf_xling.quality.sheets import is_filled, read_ratings, write_sheet
+from hf_xling.quality.tally import scale_rows, tally, tally_markdown
 from hf_xling.recipes import RecipeParser
 
 COMMAND = "hf-xling review"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hf_xling.corpora.cleaning import clean_text
+from hf_xling.cleaning import clean_text
 
 FAMILY = "👩\u200d👩\u200d👧"
 KSHA = "க்\u200cஷ"  # the non-joiner keeps the two letters apart
@@ -148,5 +148,5 @@ def test_long_texts_take_no_quadratic_time():
 
 
 def test_cleaning_needs_no_torch():
-    code = "import sys, hf_xling.corpora.cleaning; sys.exit('torch' in sys.modules)"
+    code = "import sys, hf_xling.cleaning; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

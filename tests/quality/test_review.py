@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from review_runs import WRITERS, fill, read_key, read_sheet, row, write_run
 
 from hf_xling.cli import run
-from hf_xling.corpora.drawing import allocate, draw
-from hf_xling.corpora.review import make_sheet
-from hf_xling.corpora.sheets import COLUMNS, FORMULAS, unprotect
 from hf_xling.errors import InputError
+from hf_xling.quality.drawing import allocate, draw
+from hf_xling.quality.review import make_sheet
+from hf_xling.quality.sheets import COLUMNS, FORMULAS, unprotect
 
 
 @pytest.fixture(scope="module")

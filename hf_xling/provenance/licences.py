@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from hf_xling.corpora.terms import GENERATORS, SOURCES, Terms, find_terms
 from hf_xling.errors import InputError, one_line
 from hf_xling.hub.values import check_repo_id
+from hf_xling.provenance.terms import GENERATORS, SOURCES, Terms, find_terms
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hf_xling.corpora.sides import Side
-from hf_xling.corpora.words import quantile
 from hf_xling.figures import PALETTE, in_style, legend, save_png
+from hf_xling.quality.sides import Side
+from hf_xling.quality.words import quantile
 
 GREYS = ("#1f2328", "#9aa4af")
 BINS = 40

@@ -23,8 +23,8 @@ from transformers import (
 from transformers.trainer_utils import TrainOutput
 
 from hf_xling.errors import InputError, XlingError
-from hf_xling.inherited import Reasons, find_checkpoint, one_clear_line, refuse
 from hf_xling.runs import STATE_FILE, write_json
+from hf_xling.training.inherited import Reasons, find_checkpoint, one_clear_line, refuse
 
 # Arguments of `Trainer` that both refuse, and why.
 REFUSED_ARGUMENTS: Reasons = {

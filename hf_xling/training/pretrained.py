@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from hf_xling.adapters import refuse_adapter
-from hf_xling.chunking import ROUNDING, Side, neutral_side
 from hf_xling.errors import InputError
+from hf_xling.training.adapters import refuse_adapter
+from hf_xling.training.chunking import ROUNDING, Side, neutral_side
 
 logger = logging.getLogger(__name__)
 _IN_ADAPTERS = re.compile(r"\.(base_layer|original_module)\.")  # where peft puts what it wraps
