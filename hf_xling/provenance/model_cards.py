@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import hf_xling
-from hf_xling.corpora.sources import SPLITS
 from hf_xling.generation.iso639 import iso_code
 from hf_xling.hub.cards import render_card
 from hf_xling.hub.contents import PLACEHOLDER, README
@@ -17,7 +16,7 @@ from hf_xling.provenance.lineage import Base, Lineage
 from hf_xling.provenance.origins import Corpus, licensing_parts
 from hf_xling.provenance.terms import Terms, stated_terms
 from hf_xling.runs import write_text
-from hf_xling.tables import HUB_ID
+from hf_xling.tables import HUB_ID, SPLITS
 
 
 def write_model_card(
