@@ -82,7 +82,6 @@ def quick(script: str, texts: Path, output: Path, *more: str) -> tuple[dict, str
 
 
 @pytest.mark.slow
-@pytest.mark.peer
 def test_quick_run_of_simcse(tmp_path: Path, sentences_file: Path) -> None:
     """All clients do the same work: one loss and one gradient."""
     results, tables = quick("simcse.py", sentences_file, tmp_path / "simcse.json")
