@@ -138,8 +138,8 @@ def test_joined_letters_and_emoji_survive_between_tags(words):
 
 
 def test_long_texts_take_no_quadratic_time():
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone: other load on the machine does not count
     for part in ("<!--", "<!-- ", '<a b="', "<a ", "<br ", " ", "&abcdefghij", "<a b=c ", "-->", "</", "<?x "):
         clean_text(part * 20_000 + "x")
     clean_text("<br" + " " * 100_000 + "x")
-    assert time.perf_counter() - start < 20  # tens of seconds where each `<!--` looks for its end
+    assert time.process_time() - start < 20  # 0.2 here; minutes where each `<!--` looks for its end

@@ -209,9 +209,9 @@ def test_a_script_builds_and_fails_in_one_line(stage_1, tmp_path):
     script = Path(import_module("hf_xling.dataset_scripts.snli_sentences").__file__)
     command = [sys.executable, str(script), "--source", str(stage_1 / "nli.jsonl"), "--output_dir", str(tmp_path / "d")]
     environment = os.environ | {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0 and done.stdout.endswith(f"\n\ndataset: {tmp_path / 'd'}\n")
     assert "sentences:\n| split | source | same again | leaked | rows |\n" in done.stdout
-    done = subprocess.run([*command, "--text_column", "x"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, "--text_column", "x"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert done.stderr.endswith("nli.jsonl: has no column `x` up to row 3; its columns are premise, hypothesis\n")

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +47,7 @@ def ask(url, body=None):
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request) as answer:
             status, content = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -171,9 +170,8 @@ def test_more_than_the_window_is_overload_at_once_and_passes(pairs):
         waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(MAX_CONCURRENT_REQUESTS)]
         for connection in waiting:  # requests that the server has begun and cannot end
             connection.sendall(head + body[:-1])
-        deadline = time.monotonic() + 10
-        while (refused := ask(f"{url}/generate", body))[0] != 429 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        while (refused := ask(f"{url}/generate", body))[0] != 429:
+            pass  # the server has not read all of them yet
         assert refused == (429, {"error": "Model is overloaded", "error_type": "overloaded"})
         for connection in waiting:
             connection.sendall(body[-1:])
@@ -220,7 +218,7 @@ def test_the_command_serves_until_it_is_told_to_stop(pairs, number):
         assert line.startswith("3 recorded pairs served at http://127.0.0.1:")
         assert ask(f"{line.split()[5]}/health")[0] == 200
         os.kill(process.pid, number)
-        assert process.communicate(timeout=20) == ("stopped\n", None) and process.returncode == 0
+        assert process.communicate() == ("stopped\n", None) and process.returncode == 0
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
