@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TypeGuard
 
 # Code points that show nothing: Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, with the reserved
 # ones: joiners, variation selectors, soft hyphen, byte-order mark, marks of direction, fillers, tags), controls that
@@ -37,13 +38,18 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
-def is_empty(text: str) -> bool:
-    """Whether nothing is left of `text` when it is folded.
+def has_text(value: object) -> TypeGuard[str]:
+    """Whether `value` is a string in which a reader sees something: what is left when it is folded.
 
-    >>> is_empty("\\u200b \\u3164"), is_empty("a")
-    (True, False)
+    >>> has_text("a"), has_text("\\u200b \\u3164"), has_text(None)
+    (True, False, False)
     """
-    return _SEEN.search(text) is None
+    return isinstance(value, str) and _SEEN.search(value) is not None
+
+
+def is_empty(text: str) -> bool:
+    """The opposite of `has_text`."""
+    return not has_text(text)
 
 
 def same_digits(text: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import InputError
+from hf_xling.folding import has_text
 from hf_xling.generation.languages import read_mappings
 from hf_xling.quality.words import cut_words
 
@@ -83,7 +84,7 @@ def _group(categories: Any, group: Any, language: str, where: str) -> dict[str, 
     if not isinstance(categories, dict) or not categories:
         raise InputError(f"{named}: must be a mapping of categories, such as `women: woman women`")
     for category, terms in categories.items():
-        if not isinstance(terms, str) or not terms.strip():
+        if not has_text(terms):
             raise InputError(f"{named}, category {category}: words with spaces between them are needed, not {terms!r}")
         for term in terms.split():
             if len(cut_words(term.removesuffix("*"))) != 1 or "*" in term[:-1]:

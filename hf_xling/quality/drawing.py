@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
-import pyarrow.parquet
 
-from hf_xling.errors import InputError, one_line
-from hf_xling.tables import PARQUET_READING, table_files
+from hf_xling.errors import InputError
+from hf_xling.tables import parquet_batches, table_files
 
 QUANTILES = (0.25, 0.5, 0.75)  # of the length of sources, where strata end
-BATCH = 32_768
 SHOWN = ("id", "sample", "model_id", "model_sha", "seed", "source_text", "text")
 _ORIGIN = ("task", "language", "model_id")
 
@@ -115,7 +112,7 @@ def _index(folder: Path) -> tuple[list[tuple], np.ndarray, np.ndarray, np.ndarra
     """The origins; of each distinct row the number of its origin, the length of its source, and its place."""
     origins: dict[tuple, int] = {}
     codes, lengths, hashes = array("i"), array("i"), array("q")
-    for batch in _batches(folder, (*_ORIGIN, "source_text", "text")):
+    for batch in parquet_batches(table_files(folder / "accepted"), (*_ORIGIN, "source_text", "text")):
         columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
         for origin in zip(*(columns[name] for name in _ORIGIN), strict=True):
             codes.append(origins.setdefault(origin, len(origins)))
@@ -153,17 +150,8 @@ def _length(edges: np.ndarray, place: int) -> str:
 def _rows(folder: Path, places: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The rows at `places`, among all accepted ones."""
     wanted, start, found = np.sort(np.array(places, dtype=np.int64)), 0, {}
-    for batch in _batches(folder, SHOWN):
+    for batch in parquet_batches(table_files(folder / "accepted"), SHOWN):
         here = wanted[(start <= wanted) & (wanted < start + len(batch))]
         found.update(zip(here.tolist(), batch.take(pyarrow.array(here - start)).to_pylist(), strict=True))
         start += len(batch)
     return found
-
-
-def _batches(folder: Path, columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
-    for part in table_files(folder / "accepted"):
-        try:
-            with pyarrow.parquet.ParquetFile(part, **PARQUET_READING) as file:
-                yield from file.iter_batches(BATCH, columns=list(columns))
-        except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"{part}: not readable as Parquet: {one_line(error)}") from error

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
-import pyarrow.parquet
 from huggingface_hub import metadata_load
 from tqdm import tqdm
 from yaml import YAMLError
 
-from hf_xling.errors import InputError, one_line
+from hf_xling.errors import InputError
 from hf_xling.provenance.generated import read_manifest
-from hf_xling.quality.words import BATCH, TextCounts
-from hf_xling.tables import PARQUET_READING, table_files
+from hf_xling.quality.words import TextCounts
+from hf_xling.tables import parquet_batches, table_files
 
 SOURCE = "source"  # the task of rows that nothing was generated for
 _ORIGIN = ("task", "language")
@@ -117,15 +116,8 @@ def read_sides(folder: str) -> list[Side]:
 
 
 def _batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
-    """The rows of `parts`, some ten thousand at a time."""
+    """The rows of `parts`, with a progress bar."""
     with tqdm(desc="audit", unit="row", unit_scale=True, delay=2) as progress:
-        for part in parts:
-            try:
-                with pyarrow.parquet.ParquetFile(part, **PARQUET_READING) as file:
-                    if missing := [name for name in columns if name not in file.schema_arrow.names]:
-                        raise InputError(f"{part}: has no column `{missing[0]}`")
-                    for batch in file.iter_batches(8 * BATCH, columns=list(columns)):
-                        yield batch
-                        progress.update(len(batch))
-            except (pyarrow.ArrowException, OSError) as error:
-                raise InputError(f"{part}: not readable as Parquet: {one_line(error)}") from error
+        for batch in parquet_batches(parts, columns):
+            yield batch
+            progress.update(len(batch))
