@@ -1,15 +1,25 @@
-"""Counts over any number of texts, of which only the vocabulary is kept: lengths, words, distinct words."""
+"""Counts over any number of texts, of which only the vocabulary is kept: lengths, words, words for groups of people."""
 
 from __future__ import annotations
 
+import sys
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hf_xling.errors import InputError
+from hf_xling.folding import has_text
+from hf_xling.generation.languages import read_mappings
 
 BATCH = 4096
 SEGMENT = 1000  # words, of the standardised type-token ratio
@@ -161,6 +171,83 @@ def _kinds() -> np.ndarray:
 
 def quantile(counts: Counter[int], percent: float) -> int:
     """The least of the values that `counts` counts that so many percent of them do not exceed; 0 if there are none."""
-    values = sorted(counts)
-    below = np.cumsum([counts[value] for value in values])
-    return values[int(np.searchsorted(below, percent / 100 * below[-1]))] if values else 0
+    if not counts:
+        return 0
+    weights = list(counts.values())
+    return int(np.quantile(list(counts), percent / 100, weights=weights, method="inverted_cdf"))
+
+
+@dataclass(frozen=True)
+class TermList:
+    """The terms of one language: `terms` by group and category; a document of `demographics.yaml` describes them."""
+
+    language: str
+    terms: dict[str, dict[str, str]]
+
+    def count(self, vocabulary: Mapping[str, int]) -> dict[str, dict[str, int]]:
+        """By group and category, how many words of `vocabulary` (counts by word) belong to it."""
+        words = sorted(vocabulary)
+
+        def found(terms: str) -> int:
+            return sum(vocabulary[word] for word in _belonging(terms, words))
+
+        return {
+            group: {category: found(terms) for category, terms in categories.items()}
+            for group, categories in self.terms.items()
+        }
+
+
+def _belonging(terms: str, words: Sequence[str]) -> set[str]:
+    """Those of the sorted `words` that `terms`, with spaces between them, name."""
+    found: set[str] = set()
+    for term in terms.split():
+        (word,) = cut_words(term.removesuffix("*"))
+        if term.endswith("*"):
+            found.update(_beginning_with(word, words))
+        else:
+            found.update(_beginning_with(f"{word}'", words))  # woman's
+            found.update(each for each in _beginning_with(word, words)[:1] if each == word)
+    return found
+
+
+def _beginning_with(beginning: str, words: Sequence[str]) -> Sequence[str]:
+    """Those of the sorted `words` that begin so."""
+    start = bisect_left(words, beginning)
+    return words[start : bisect_left(words, beginning + chr(sys.maxunicode), start)]
+
+
+def read_terms(path: str | None = None) -> dict[str, TermList]:
+    """The built-in lists by language; the file at `path` has lists in the place of those of its languages.
+
+    Raises:
+        InputError: there is no such file, or it does not describe lists of terms.
+    """
+    lists = _read_terms(files(__package__).joinpath("demographics.yaml"), "demographics.yaml")
+    return lists if path is None else lists | _read_terms(Path(path), f"--terms {path}")
+
+
+def _read_terms(path: Path | Traversable, where: str) -> dict[str, TermList]:
+    lists: dict[str, TermList] = {}
+    for mapping in read_mappings(path, TermList, where):
+        language, terms = mapping["language"], mapping["terms"]
+        if not isinstance(language, str) or language in lists:
+            again = "stands there twice" if language in lists else "is no language code; put it in quotes"
+            raise InputError(f"{where}: `language: {language}` {again}")
+        if not isinstance(terms, dict) or not terms:
+            raise InputError(f"{where}, language {language}: `terms` must be a mapping of groups of terms")
+        groups = {str(group): _group(terms[group], group, language, where) for group in terms}
+        lists[language] = TermList(language, groups)
+    return lists
+
+
+def _group(categories: Any, group: Any, language: str, where: str) -> dict[str, str]:
+    named = f"{where}, language {language}, group {group}"
+    if not isinstance(categories, dict) or not categories:
+        raise InputError(f"{named}: must be a mapping of categories, such as `women: woman women`")
+    for category, terms in categories.items():
+        if not has_text(terms):
+            raise InputError(f"{named}, category {category}: words with spaces between them are needed, not {terms!r}")
+        for term in terms.split():
+            if len(cut_words(term.removesuffix("*"))) != 1 or "*" in term[:-1]:
+                raise InputError(f"{named}, category {category}: {term!r} is no single word, nor `word*`")
+    return {str(category): terms for category, terms in categories.items()}
