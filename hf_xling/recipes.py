@@ -44,7 +44,7 @@ class RecipeParser(HfArgumentParser):
         kwargs: passed to `argparse.ArgumentParser` (`prog`, `description`, `epilog`).
     """
 
-    def __init__(self, dataclass_types: Sequence[type], **kwargs: Any):
+    def __init__(self, dataclass_types: Sequence[Any], **kwargs: Any):
         self.sections: list[str] = []
         self.rare: list[argparse.Action] = []
         # Abbreviated options would hide misspelt ones.
@@ -114,7 +114,7 @@ class RecipeParser(HfArgumentParser):
                 inherited = inherited or self.add_argument_group("training (fields of transformers.TrainingArguments)")
                 group = inherited
             before = len(self._actions)
-            self._parse_dataclass_field(group, field)
+            self._parse_dataclass_field(group, field)  # type: ignore[arg-type]  # it only adds an argument
             for action in self._actions[before:]:
                 if action.const is False:  # the `--no_…` of a flag that is on, with the help of that flag
                     action.help = f"the opposite of --{field.name}"
@@ -173,7 +173,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
         super().__init__(prog, max_help_position=32, width=110)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        metavar = action.metavar or (action.dest.upper() if action.nargs != 0 else "")
+        metavar = str(action.metavar or (action.dest.upper() if action.nargs != 0 else ""))
         if action.choices:
             shown = list(map(str, action.choices))
             metavar = "{" + ",".join(shown if len(shown) <= 6 else [*shown[:4], "…"]) + "}"

@@ -70,13 +70,13 @@ def audit(
         term_counts = None if listed is None else listed.count(side.counts.vocabulary)
         found.append({**numbers, **_measured(side.counts, task), **_rated(term_counts, side.counts.words)})
     if len(sides) > 1:
+        listed_sides = [numbers for numbers in found if numbers["term_counts"] is not None]
         pooled: dict[str, Counter[str]] = {}
-        listed_sides = [side for side in found if side["term_counts"] is not None]
-        for side in listed_sides:
-            for group, categories in side["term_counts"].items():
+        for numbers in listed_sides:
+            for group, categories in numbers["term_counts"].items():
                 pooled.setdefault(group, Counter()).update(categories)
         counts = sum((side.counts for side in sides[1:]), sides[0].counts)
-        words = sum(side["words"] for side in listed_sides)
+        words = sum(numbers["words"] for numbers in listed_sides)
         together = {"name": "all", "task": None, "language": None, **_measured(counts, task)}
         found.append({**together, **_rated(pooled if listed_sides else None, words)})
     return {"task": None if task is None else task.summary(), "sides": found}
@@ -88,10 +88,14 @@ def _measured(counts: TextCounts, task: TextCounts | None) -> dict[str, Any]:
 
 def _rated(term_counts: Mapping[str, Mapping[str, int]] | None, words: int) -> dict[str, Any]:
     """`term_counts` by group and category, and as `terms` the same per `PER` of all `words`."""
-    rates = term_counts and {
-        group: {category: round(PER * number / max(words, 1), 2) for category, number in categories.items()}
-        for group, categories in term_counts.items()
-    }
+    rates = (
+        None
+        if term_counts is None
+        else {
+            group: {category: round(PER * number / max(words, 1), 2) for category, number in categories.items()}
+            for group, categories in term_counts.items()
+        }
+    )
     return {"term_counts": term_counts, "terms": rates}
 
 
@@ -127,8 +131,7 @@ def audit_markdown(found: Mapping[str, Any]) -> str:
 
 
 def _term_row(sides: Sequence[Mapping[str, Any]], term: tuple[str, str]) -> dict[str, str]:
-    rates = {cell(side["name"]): _rate(side, term) for side in sides}
-    rates = {name: "–" if rate is None else f"{rate:.2f}" for name, rate in rates.items()}
+    rates = {cell(side["name"]): _shown(_rate(side, term), ".2f") for side in sides}
     return {f"words for groups of people, per {PER:,} words": cell(", ".join(term)), **rates}
 
 
@@ -140,12 +143,12 @@ def _measures(found: Mapping[str, Any]) -> list[dict[str, str]]:
         "distinct words": lambda side: f"{side['types']:,}",
         "words a text (5% / 50% / 95%)": lambda side: _spread(side["words_per_text"]),
         "characters a text": lambda side: _spread(side["characters_per_text"]),
-        "type-token ratio": lambda side: _ratio(side["type_token_ratio"]),
-        f"… in segments of {SEGMENT:,} words": lambda side: _ratio(side["standardised_type_token_ratio"]),
+        "type-token ratio": lambda side: _shown(side["type_token_ratio"], ".3f"),
+        f"… in segments of {SEGMENT:,} words": lambda side: _shown(side["standardised_type_token_ratio"], ".3f"),
     }
     if found["task"] is not None:
-        measures["the task's distinct words in it"] = lambda side: _share(side["coverage"]["types"])
-        measures["the task's words in it"] = lambda side: _share(side["coverage"]["words"])
+        measures["the task's distinct words in it"] = lambda side: _shown(side["coverage"]["types"], ".1%")
+        measures["the task's words in it"] = lambda side: _shown(side["coverage"]["words"], ".1%")
     return [
         {"": measure, **{cell(side["name"]): show(side) for side in found["sides"]}}
         for measure, show in measures.items()
@@ -156,12 +159,8 @@ def _spread(quantiles: Mapping[str, int]) -> str:
     return " / ".join(f"{value:,}" for value in quantiles.values())
 
 
-def _ratio(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
+def _shown(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _rate(side: Mapping[str, Any], term: tuple[str, str]) -> float | None:

@@ -98,7 +98,7 @@ def read_ratings(path: Path, texts: Mapping[int, str]) -> Ratings:
         if not any(row.values()):
             continue
         number = _NUMBER.fullmatch(row["item"])
-        item = int(number[1]) if number else None
+        item = int(number[1]) if number else 0
         if item not in texts:
             raise InputError(f"{where}, column `item`: {_shown(row['item'])} is none of the items 1 to {len(texts)}")
         if item in seen:
@@ -151,9 +151,8 @@ def _rows(path: Path, content: str) -> Iterator[tuple[str, dict[str, str]]]:
     # Before the header a program may put its `sep=;` and empty rows.
     before = next((n for n, line in enumerate(lines) if line.strip(" ,;\t\r\n") and not line.startswith("sep=")), 0)
     header = "".join(lines[before : before + 1])
-    names, delimiter = next(
-        ((names, delimiter) for delimiter in ",;\t" if "item" in (names := _names(header, delimiter))), ((), ",")
-    )
+    delimiter = next((each for each in ",;\t" if "item" in _names(header, each)), ",")
+    names = _names(header, delimiter)
     missing = [name for name in ("item", *SCALES) if names.count(name) != 1]
     if missing:
         raise InputError(

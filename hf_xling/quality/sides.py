@@ -77,7 +77,9 @@ def run_sides(rows: Iterable[pyarrow.RecordBatch], manifest: Mapping[str, Any]) 
     seen: set[int] = set()  # hashes: of a million texts they take a tenth of what the texts would
 
     def is_new(key: Any) -> bool:
-        return (number := hash(key)) not in seen and not seen.add(number)
+        before = len(seen)
+        seen.add(hash(key))
+        return len(seen) > before
 
     for batch in rows:
         sources, texts = (batch.column(name).to_pylist() for name in ("source_text", "text"))

@@ -48,10 +48,9 @@ def english_reviews(rng: Random) -> dict[str, list[Review]]:
 def tamil_reviews(rng: Random) -> dict[str, list[Review]]:
     """Tamil reviews by split, rated 1.0 to 5.0 in quarter steps."""
     texts: set[str] = set()
-    splits = {}
-    for split, size in SIZES.items():
-        splits[split] = rows = []
-        while len(rows) < size:
+    splits: dict[str, list[Review]] = {split: [] for split in SIZES}
+    for split, rows in splits.items():
+        while len(rows) < SIZES[split]:
             text, grade = draw_review(TAMIL, rng, rng.uniform(1, 5), texts)
             rating = round(4 * (grade + rng.gauss(0, RATING_NOISE))) / 4
             rows.append(Review(text, min(5.0, max(1.0, rating)), grade))

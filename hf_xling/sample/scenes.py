@@ -182,7 +182,8 @@ def _entailed(premise: Scene, rng: Random) -> Scene:
         return Scene(subject, activity)
     if rng.random() < 0.3:
         activity = GENERAL_ACTIVITIES.get(activity.group, activity)
-    return Scene(wider, activity, rng.choice((GENERAL_PLACES.get(place.general), place, None)))
+    general = place and GENERAL_PLACES.get(place.general)
+    return Scene(wider, activity, rng.choice((general, place, None)))
 
 
 def _neutral(premise: Scene, rng: Random) -> Scene:

@@ -39,12 +39,12 @@ def parquet_table(paths: Sequence[Path], name: str, rows: int) -> Iterator[Table
         InputError: a file is damaged, or has other columns than those before it.
     """
     path, start = paths[0], 0
+    classes: dict[str, list[str]] = {}
     try:
-        schema, classes = None, {}
+        schema = _plain_schema(path)
         for path in paths:
-            own = pyarrow.parquet.read_schema(path)
-            classes |= _class_names(own)
-            schema = _joined(schema, own, path, name)
+            classes |= _class_names(pyarrow.parquet.read_schema(path))
+            schema = _joined(schema, _plain_schema(path), path, name)
         for path in paths:
             for batch in parquet_batches([path], rows=rows):
                 if not batch.schema.equals(schema):
@@ -57,13 +57,16 @@ def parquet_table(paths: Sequence[Path], name: str, rows: int) -> Iterator[Table
         yield Table(name, schema.empty_table().to_pydict(), class_names=classes)
 
 
-def _joined(schema: pyarrow.Schema | None, own: pyarrow.Schema, path: Path, name: str) -> pyarrow.Schema:
-    """What the columns of all parts so far can be read as."""
+def _plain_schema(path: Path) -> pyarrow.Schema:
+    """The columns of a file, without dictionaries."""
+    own = pyarrow.parquet.read_schema(path)
     if len(set(own.names)) < len(own.names):
         raise InputError(f"{path}: names a column twice: {', '.join(own.names)}")
-    own = pyarrow.schema([(field.name, _plain(field.type)) for field in own])
-    if schema is None:
-        return own
+    return pyarrow.schema([(field.name, _plain(field.type)) for field in own])
+
+
+def _joined(schema: pyarrow.Schema, own: pyarrow.Schema, path: Path, name: str) -> pyarrow.Schema:
+    """What the columns of all parts so far can be read as."""
     if set(own.names) != set(schema.names):
         raise InputError(
             f"{name}: its Parquet files have different columns: {path.name} has {', '.join(own.names)}; those before "

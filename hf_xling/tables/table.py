@@ -50,8 +50,8 @@ class Table:
     def row(self, index: int) -> str:
         """How messages name the row at `index` (from 0, in this block) within its source: `row 11 (line 14)`."""
         number = self.start + index + 1
-        same = self.lines is None or self.lines[index] == number
-        return f"row {number}" if same else f"row {number} (line {self.lines[index]})"
+        line = number if self.lines is None else self.lines[index]
+        return f"row {number}" if line == number else f"row {number} (line {line})"
 
     def where(self, index: int) -> str:
         """`row` with the source's name: `reviews.csv, row 11 (line 14)`."""
@@ -97,6 +97,6 @@ def row_ids(table: Table, column: str = "id") -> list[str]:
 
 def check_once(option: str, names: Sequence[str] | None) -> None:
     """An `InputError` if `names`, the value of `option`, names a column twice."""
-    for name in names or ():
-        if names.count(name) > 1:
-            raise InputError(f"{option} {' '.join(names)}: names the column `{name}` twice")
+    names = names or ()
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{option} {' '.join(names)}: names the column `{twice[0]}` twice")
