@@ -24,8 +24,7 @@ from hf_xling.generation.languages import read_mappings
 BATCH = 4096
 SEGMENT = 1000  # words, of the standardised type-token ratio
 QUANTILES = (5, 50, 95)
-# Zero-width non-joiner and joiner, soft hyphen, word joiner: they stand within words, and half of all writers leave
-# them out.
+# Zero-width non-joiner and joiner, soft hyphen, word joiner: within words, where half of all writers leave them out.
 UNSEEN = "\u200c\u200d\u00ad\u2060"
 APOSTROPHES = "'\u2019\u02bc"
 _OUTSIDE, _INSIDE, _APOSTROPHE, _UNSEEN = range(4)
@@ -39,14 +38,14 @@ class TextCounts:
     Attributes:
         texts: how many there are.
         characters, lengths: how many texts there are of each number of characters (code points) and of words.
+        vocabulary: how often each distinct word occurs in the texts, in NFC and without differences of case.
     """
 
     def __init__(self, texts: Iterable[str] = ()):
         self.texts = 0
         self.characters: Counter[int] = Counter()
         self.lengths: Counter[int] = Counter()
-        self._counts: Counter[str] = Counter()
-        self._is_composed = True  # whether the words in it are known to be in NFC
+        self.vocabulary: Counter[str] = Counter()
         self._segments: list[int] = [0, 0]  # how many, and their distinct words
         self._open: list[str] = []  # the words of a segment that is not full
         self.add(texts)
@@ -59,34 +58,24 @@ class TextCounts:
             self.texts += len(batch)
             self.characters.update(map(len, batch))
             self.lengths.update(lengths.tolist())
-            self._counts.update(words)
-            self._is_composed = False
+            # Distinct words are few: to compose whole texts in Tamil takes as long as all the rest.
+            for word, number in Counter(words).items():
+                self.vocabulary[_composed(word)] += number
             self._cut_segments(words)
 
     def __add__(self, other: TextCounts) -> TextCounts:
         """The counts of the texts of both; a segment ends where the first ones end."""
         both = TextCounts()
         both.texts = self.texts + other.texts
-        both._counts = Counter(self.vocabulary)
-        both._counts.update(other.vocabulary)
-        both.characters, both.lengths = self.characters + other.characters, self.lengths + other.lengths
+        for name in ("characters", "lengths", "vocabulary"):
+            setattr(both, name, getattr(self, name) + getattr(other, name))
         both._segments = [one + two for one, two in zip(self._segments, other._segments, strict=True)]
         return both
 
     @property
-    def vocabulary(self) -> Counter[str]:
-        """How often each distinct word stands in the texts, in NFC and without differences of case."""
-        if not self._is_composed:
-            # Word by word, as there are few distinct ones: whole texts in Tamil take as long as all the rest.
-            for word in [word for word in self._counts if not unicodedata.is_normalized("NFC", word)]:
-                self._counts[_composed(word)] += self._counts.pop(word)
-            self._is_composed = True
-        return self._counts
-
-    @property
     def words(self) -> int:
         """How many words there are, with repetitions."""
-        return self._counts.total()
+        return self.vocabulary.total()
 
     def summary(self) -> dict[str, Any]:
         """The counts as numbers for JSON.
