@@ -9,6 +9,7 @@ from typing import Any
 from hf_xling.errors import InputError
 from hf_xling.hub.publish import Destination
 from hf_xling.hub.values import check_ref, check_repo_id, check_revision
+from hf_xling.recipes import option
 
 _TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 
@@ -17,9 +18,9 @@ _TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 class PushArguments:
     """Whether and how a command publishes the dataset that it builds; the token is the saved one, or HF_TOKEN."""
 
-    push_to_hub: bool = field(default=False, metadata={"help": "publish the finished folder on the Hub as --repo_id"})
-    private: bool = field(default=False, metadata={"help": "make the repository private"})
-    tag: str | None = field(default=None, metadata={"help": _TAG_HELP})
+    push_to_hub: bool = option("publish the finished folder on the Hub as --repo_id", False)
+    private: bool = option("make the repository private", False)
+    tag: str | None = option(_TAG_HELP, None)
 
     _argument_group_name = "publishing"
 
@@ -50,9 +51,7 @@ class TrainingPushArguments:
         default=False, metadata={"aliases": ["--private"], "help": "make the repository private (or --private)"}
     )
     hub_tag: str | None = field(default=None, metadata={"aliases": ["--tag"], "help": f"{_TAG_HELP} (or --tag)"})
-    hub_strategy: str = field(
-        default="end", metadata={"help": "when to push; other than at the end a pickle of all arguments would go too"}
-    )
+    hub_strategy: str = option("when to push; other than at the end a pickle of all arguments would go too", "end")
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[misc]  # that of TrainingArguments

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hf_xling.figures import PALETTE, in_style, legend, save_png
 from hf_xling.hub.cards import cell, counts_table
 from hf_xling.quality.sides import Side, read_sides
 from hf_xling.quality.words import SEGMENT, TermList, TextCounts, quantile, read_terms
-from hf_xling.recipes import RecipeParser
+from hf_xling.recipes import RecipeParser, option
 from hf_xling.tables import stream_table, texts_of
 
 COMMAND = "hf-xling audit"
@@ -32,17 +32,11 @@ BINS = 40
 class AuditConfig:
     """What is audited; `hf-xling audit CORPUS` is short for `--corpus CORPUS`."""
 
-    corpus: str = field(
-        metadata={"help": "a dataset folder of dataset_scripts/, or the output folder of `hf-xling generate`"}
-    )
-    task_file: str | None = field(
-        default=None, metadata={"help": "texts of the downstream task, whose words are looked for in the corpus"}
-    )
-    text_column: str = field(default="text", metadata={"help": "column of the task's texts"})
-    terms: str | None = field(
-        default=None, metadata={"help": "YAML file of your own term lists, in the form of the built-in ones"}
-    )
-    output_dir: str | None = field(default=None, metadata={"help": "where to write; default: CORPUS-audit"})
+    corpus: str = option("a dataset folder of dataset_scripts/, or the output folder of `hf-xling generate`")
+    task_file: str | None = option("texts of the downstream task, whose words are looked for in the corpus", None)
+    text_column: str = option("column of the task's texts", "text")
+    terms: str | None = option("YAML file of your own term lists, in the form of the built-in ones", None)
+    output_dir: str | None = option("where to write; default: CORPUS-audit", None)
 
     _argument_group_name = "audit"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from hf_xling.hub.cards import counts_table
 from hf_xling.provenance.generated import read_manifest
 from hf_xling.quality.sheets import is_filled, read_ratings, write_sheet
 from hf_xling.quality.tally import scale_rows, tally, tally_markdown
-from hf_xling.recipes import RecipeParser
+from hf_xling.recipes import RecipeParser, option
 from hf_xling.tables import parquet_batches, table_files
 
 COMMAND = "hf-xling review"
@@ -35,13 +35,12 @@ _ORIGIN = ("task", "language", "model_id")
 class ReviewConfig:
     """What is reviewed; `hf-xling review DIR` is short for `--folder DIR`."""
 
-    folder: str = field(metadata={"help": "the output folder of `hf-xling generate`"})
-    sample: int = field(default=100, metadata={"help": "how many accepted rows to draw"})
-    language: str | None = field(default=None, metadata={"help": "draw rows of this language only; default: all"})
-    seed: int = field(default=1, metadata={"help": "seed of the drawing and of the order"})
-    filled: list[str] | None = field(
-        default=None,
-        metadata={"help": "instead: filled sheets (.csv, .tsv), each named after its rater, to be tallied"},
+    folder: str = option("the output folder of `hf-xling generate`")
+    sample: int = option("how many accepted rows to draw", 100)
+    language: str | None = option("draw rows of this language only; default: all", None)
+    seed: int = option("seed of the drawing and of the order", 1)
+    filled: list[str] | None = option(
+        "instead: filled sheets (.csv, .tsv), each named after its rater, to be tallied", None
     )
 
     _argument_group_name = "review"

@@ -18,14 +18,12 @@ from typing import Any
 import numpy as np
 
 from hf_xling.errors import InputError
-from hf_xling.folding import has_text
+from hf_xling.folding import WITHIN_WORDS, has_text
 from hf_xling.generation.languages import read_mappings
 
 BATCH = 4096
 SEGMENT = 1000  # words, of the standardised type-token ratio
 QUANTILES = (5, 50, 95)
-# Zero-width non-joiner and joiner, soft hyphen, word joiner: within words, where half of all writers leave them out.
-UNSEEN = "\u200c\u200d\u00ad\u2060"
 APOSTROPHES = "'\u2019\u02bc"
 _OUTSIDE, _INSIDE, _APOSTROPHE, _UNSEEN = range(4)
 
@@ -154,7 +152,7 @@ def _kinds() -> np.ndarray:
     """What each code point is in a word."""
     letters = (_INSIDE if unicodedata.category(chr(point))[0] in "LMN" else _OUTSIDE for point in range(0x110000))
     kinds = np.fromiter(letters, dtype=np.uint8, count=0x110000)
-    kinds[list(map(ord, UNSEEN))], kinds[list(map(ord, APOSTROPHES))] = _UNSEEN, _APOSTROPHE
+    kinds[list(map(ord, WITHIN_WORDS))], kinds[list(map(ord, APOSTROPHES))] = _UNSEEN, _APOSTROPHE
     return kinds
 
 

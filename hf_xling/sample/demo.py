@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from hf_xling.recipes import RecipeParser, to_argv
+from hf_xling.recipes import RecipeParser, option, to_argv
 from hf_xling.runs import claim, finish, written_aside
 from hf_xling.sample.replay import make_app, read_recording, serving
 from hf_xling.sample.world import write_world
@@ -25,7 +25,7 @@ from hf_xling.tables import read_table
 class DemoConfig:
     """Where the demo writes."""
 
-    output_dir: str = field(default="runs/demo", metadata={"help": "gets the sample world and everything made from it"})
+    output_dir: str = option("gets the sample world and everything made from it", "runs/demo")
 
     _argument_group_name = "demo"
 

@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -25,7 +25,7 @@ from hf_xling.console import announce
 from hf_xling.errors import InputError, XlingError
 from hf_xling.generation.languages import LANGUAGES
 from hf_xling.generation.prompts import TASKS
-from hf_xling.recipes import RecipeParser
+from hf_xling.recipes import RecipeParser, option
 from hf_xling.runs import file_hash
 from hf_xling.tables import read_table
 
@@ -94,8 +94,8 @@ def _beginnings(chat: bool) -> dict[int, dict[str, list[tuple[str, str]]]]:
 class ServeReplayConfig:
     """What `hf-xling serve-replay` serves, and where."""
 
-    pairs: str = field(metadata={"help": "recorded pairs (.jsonl, .tsv or .csv) with the columns task, source, text"})
-    port: int = field(default=8080, metadata={"help": "port on 127.0.0.1; 0 takes a free one"})
+    pairs: str = option("recorded pairs (.jsonl, .tsv or .csv) with the columns task, source, text")
+    port: int = option("port on 127.0.0.1; 0 takes a free one", 8080)
 
     _argument_group_name = "serve-replay"
 
