@@ -10,15 +10,6 @@ from typing import NamedTuple
 import yaml
 
 LABELS = ("entailment", "neutral", "contradiction")
-# Present tense, third person: the ending that follows a stem in -கி.
-VERB_ENDINGS = {
-    "he": "றான்",
-    "she": "றாள்",
-    "honoured": "றார்",
-    "it": "றது",
-    "people": "றார்கள்",
-    "things": "ன்றன",
-}
 PLURAL = {"people", "things"}
 
 
@@ -75,6 +66,7 @@ def _activity(group: str, kinds: str, places: str, *words: str) -> Activity:
 
 
 _ROWS = yaml.safe_load(files(__package__).joinpath("scenes.yaml").read_text(encoding="utf-8"))
+VERB_ENDINGS: dict[str, str] = _ROWS["verb_endings"]
 SUBJECTS = tuple(_subject(*row) for row in _ROWS["subjects"])
 GENERAL_SUBJECTS = {subject.words.english: subject for subject in (_subject(*row) for row in _ROWS["general_subjects"])}
 ATTIRES = tuple(
