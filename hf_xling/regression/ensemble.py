@@ -109,13 +109,12 @@ class RatingEnsemble:
             revision: the branch to commit to.
             results: what was measured of it, for the card, as in `all_results.json`.
         """
-        from hf_xling.hub.publish import publish
+        from hf_xling.hub.publish import Destination
 
         check_model_publishable(together([member.lineage for member in self.members]), repo_id)
         with tempfile.TemporaryDirectory(prefix="hf_xling-") as folder:
             self.save_pretrained(Path(folder) / "ensemble", repo_id, results)
-            options = {"private": private, "token": token, "revision": revision}
-            return publish(Path(folder) / "ensemble", repo_id, kind="model", **options).commit_url
+            return Destination(repo_id, "model", private, token, revision).publish(Path(folder) / "ensemble").commit_url
 
 
 def member_names(name: str | Path, revision: str | None = None) -> list[str | Path]:

@@ -66,7 +66,7 @@ WORKS = {
     "gradient_checkpointing_kwargs": "test_simcse_trainer.py",
     "torch_compile": "test_compilation.py",
     "restore_callback_states_from_checkpoint": "test_evaluation_in_training.py",
-    **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_strategy", "hub_revision"), "test_hub_models.py"),
+    **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_strategy", "hub_revision"), "test_publish_models.py"),
 }
 ONE_DEVICE = "training runs on one device, or with DDP on several"
 REFUSED = {

@@ -174,9 +174,9 @@ def test_the_licence_of_a_source_on_the_hub_follows_its_text(hub, call, tmp_path
 
 
 def access(repo_id, **options):
-    from hf_xling.hub.publish import check_access
+    from hf_xling.hub.publish import Destination
 
-    return check_access(repo_id, kind="dataset", **options)
+    return Destination(repo_id, "dataset", **options).check_access().repo_id
 
 
 def test_a_tag_that_is_there_and_a_branch_that_is_not_are_told_before_the_work(call):
@@ -206,9 +206,9 @@ def test_a_branch_with_slashes_and_a_pull_request_can_be_pushed_to(hub, call, tm
 
 
 def push_to(folder, repo_id, revision):
-    from hf_xling.hub.publish import publish
+    from hf_xling.hub.publish import Destination
 
-    return publish(folder, repo_id, kind="dataset", revision=revision, tag=f"of-{revision[-1]}").sha
+    return Destination(repo_id, "dataset", revision=revision, tag=f"of-{revision[-1]}").publish(folder).sha
 
 
 def tag(repo_id, name):
