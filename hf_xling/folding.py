@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
+from typing import TypeGuard
 
 # Code points that show nothing: Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, with the reserved
 # ones: joiners, variation selectors, soft hyphen, byte-order mark, marks of direction, fillers, tags), controls that
@@ -37,13 +39,34 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
-def is_empty(text: str) -> bool:
-    """Whether nothing is left of `text` when it is folded.
+def has_text(value: object) -> TypeGuard[str]:
+    """Whether `value` is a string in which a reader sees something: what is left when it is folded.
 
-    >>> is_empty("\\u200b \\u3164"), is_empty("a")
-    (True, False)
+    >>> has_text("a"), has_text("\\u200b \\u3164"), has_text(None)
+    (True, False, False)
     """
-    return _SEEN.search(text) is None
+    return isinstance(value, str) and _SEEN.search(value) is not None
+
+
+def is_empty(text: str) -> bool:
+    """The opposite of `has_text`."""
+    return not has_text(text)
+
+
+class Characters(dict[int, int | str | None]):
+    """A table for `str.translate` that fills itself: each character is looked up in Unicode's tables once.
+
+    Args:
+        becomes: what takes a character's place (None: nothing), by its code point and its general category.
+    """
+
+    def __init__(self, becomes: Callable[[int, str], int | str | None]):
+        super().__init__()
+        self._becomes = becomes
+
+    def __missing__(self, point: int) -> int | str | None:
+        self[point] = self._becomes(point, unicodedata.category(chr(point)))
+        return self[point]
 
 
 def same_digits(text: str) -> str:

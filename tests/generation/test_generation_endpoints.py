@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 from aiohttp import web
 from generation_runs import DEAD, config, contents, manifest_of, other_words, rows
+from hf_xling.generation.ranks import Ranks
 from loopback import LoopbackTGI
 
 from hf_xling.errors import EndpointError, InputError
 from hf_xling.generation.endpoint import EndpointClient
 from hf_xling.generation.filling import DEFAULT_IN_FLIGHT, connect
 from hf_xling.generation.protocol import RequestError
-from hf_xling.generation.ranks import Ranks
 from hf_xling.generation.records import Request
 from hf_xling.generation.stage import generate
 from hf_xling.sample.replay import serving

@@ -2,12 +2,12 @@
 
 import pytest
 from generation_runs import config, contents, other_words, rows
+from hf_xling.generation.similarity import Similarity
 from loopback import LoopbackTGI
 
 from hf_xling.errors import InputError
 from hf_xling.generation import rows as module
 from hf_xling.generation.filters import FilterConfig
-from hf_xling.generation.similarity import Similarity
 from hf_xling.generation.stage import generate
 from hf_xling.sample.replay import serving
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from generation_runs import arguments, config, contents, other_words, rows
+from hf_xling.generation.ranks import Ranks
 from loopback import LoopbackTGI
 
 from hf_xling.errors import EndpointError, InputError
@@ -18,7 +19,6 @@ from hf_xling.generation.asking import Asker, Missing
 from hf_xling.generation.filling import Filling, Spent, common_info, connect
 from hf_xling.generation.filters import FilterConfig
 from hf_xling.generation.ledger import Ledger
-from hf_xling.generation.ranks import Ranks
 from hf_xling.generation.rows import write_rows
 from hf_xling.generation.sources import read_sources
 from hf_xling.generation.stage import generate
