@@ -194,8 +194,8 @@ def _checked(key: str, value: Any, where: str) -> Any:
         hint = " (YAML reads some words so: put it in quotes)" if isinstance(value, bool) else ""
         raise InputError(f"{where}: a text is needed, not {value!r}{hint}")
     if key == "code" and not (_CODE.fullmatch(value) and iso_code(value)):
-        known = {name.casefold(): code for code, name in reversed(iso_names().items())}
-        nearest = known.get(value.strip().casefold())
+        name = value.strip().casefold()
+        nearest = next((code for code, known in iso_names().items() if known.casefold() == name), None)
         hint = f"; did you mean {nearest}?" if nearest else ""
         raise InputError(f"{where}: {value!r} is no language code such as ta or pt-BR{hint}")
     return value.strip()
