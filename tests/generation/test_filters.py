@@ -304,7 +304,7 @@ def test_no_answer_takes_long():
         start = time.process_time()
         for one in judges:
             one(SOURCE, Completion((unit * 8000)[:8000] + "."))
-        assert time.process_time() - start < 0.5, unit  # some 5 ms each
+        assert time.process_time() - start < 5, unit  # of CPU; some 5 ms each
 
 
 LONG = "".join(f"{GOOD['en']} And {number} more of them. " for number in range(10, 1200))
@@ -322,7 +322,7 @@ LONG = "".join(f"{GOOD['en']} And {number} more of them. " for number in range(1
             (SOURCE, unit * (200_000 // len(unit)))
             for unit in (f"{SOURCE}\n", "</think>", "</s>", "\n", "1. a\n", "x: ")
         ),
-        ("a", "a\n" * 450_000),  # 50 seconds where each line was cut off by itself
+        ("a", "a\n" * 450_000),
         (LONG, LONG),
         (LONG, LONG[::-1]),
         (LONG, "Sure!\n\n" * 20_000),
@@ -334,7 +334,7 @@ LONG = "".join(f"{GOOD['en']} And {number} more of them. " for number in range(1
 def test_the_time_for_a_runaway_does_not_grow_with_the_square_of_its_length(source, answer):
     start = time.process_time()
     verdict = judge()(source, Completion(answer, "eos_token"))
-    assert time.process_time() - start < 4  # the longest take 0.5
+    assert time.process_time() - start < 20  # of CPU; the longest take 0.5, and 50 or more where each line was cut off
     assert verdict.failed
 
 

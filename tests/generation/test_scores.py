@@ -141,7 +141,7 @@ def test_runaways_are_scored_at_once():
     start = time.process_time()
     for unit in ("the cat ", "a", "ab" * 17, "\n", '"', "1,", "ஆஹா ", "".join(map(chr, range(0x4E00, 0x5600)))):
         repetition((unit * 8000)[:8000])
-    assert time.process_time() - start < 1  # 8 times 8,000 characters; one pass takes some 2 ms
+    assert time.process_time() - start < 10  # of CPU; one pass over 8,000 characters takes some 2 ms, all pairs minutes
 
 
 @pytest.mark.parametrize(
