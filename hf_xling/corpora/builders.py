@@ -21,8 +21,7 @@ from hf_xling.corpora.joined import TEXTS, ArrowTexts, Joined, join, of_split, t
 from hf_xling.corpora.shards import ROWS_PER_TABLE, TableBuilder, write_config
 from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
 from hf_xling.errors import InputError
-from hf_xling.generation.iso639 import iso_code
-from hf_xling.generation.languages import language_code, language_name
+from hf_xling.generation.languages import iso_code, language_code, language_name
 from hf_xling.hub.cards import counts_table
 from hf_xling.hub.push import PushArguments
 from hf_xling.hub.values import check_license, check_repo_id

@@ -14,7 +14,7 @@ from hf_xling.corpora.duplicates import SHINGLE, Duplicates
 from hf_xling.corpora.joined import NEGATIVE_GROUP, Joined
 from hf_xling.corpora.sources import Sentences
 from hf_xling.errors import InputError
-from hf_xling.generation.iso639 import iso_code
+from hf_xling.generation.languages import iso_code
 from hf_xling.hub.cards import counts_table, render_card, renew_part
 from hf_xling.hub.names import model_name
 from hf_xling.provenance.generated import Generation, Lineage, Run

@@ -10,7 +10,7 @@ import hf_xling
 from hf_xling.cleaning import clean_text
 from hf_xling.corpora.cards import size_category
 from hf_xling.corpora.duplicates import SHINGLE
-from hf_xling.generation.iso639 import iso_code
+from hf_xling.generation.languages import iso_code
 from hf_xling.hub.cards import counts_table, render_card
 from hf_xling.provenance.generators import CARD_KEY, for_card
 from hf_xling.provenance.licences import Licensing, Published, licensing

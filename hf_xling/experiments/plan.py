@@ -33,7 +33,7 @@ _DECIDED = {
     "generate": {
         *("input", "dataset_config", "split", "text_column", "task", "language", "source_language", "endpoint"),
         *("output_dir", "dry_run"),
-        *("prompt", "language_name", "language_script", "length_factor"),  # each is of one of the three runs
+        "prompt",  # is of one of the three runs
     },
     "simcse": {"model_name_or_path", "model_revision", "dataset_name", "dataset_config", "train_file", "output_dir"},
     "regression": {"model_name_or_path", "dataset_name", "train_file", "test_file", *_OF_ALL_RUNS},

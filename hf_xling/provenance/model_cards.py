@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import hf_xling
-from hf_xling.generation.iso639 import iso_code
+from hf_xling.generation.languages import iso_code
 from hf_xling.hub.cards import render_card
 from hf_xling.hub.contents import PLACEHOLDER, README
 from hf_xling.hub.results import Evidence, model_index, write_eval_results
