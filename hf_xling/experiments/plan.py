@@ -11,8 +11,8 @@ from typing import Any
 from datasets import Dataset
 
 from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
-from hf_xling.corpora.builders import BuildConfig, CorpusSpec
 from hf_xling.corpora.sources import read_sentences
+from hf_xling.corpora.text_corpus import TextCorpusConfig, TextCorpusSpec
 from hf_xling.errors import InputError
 from hf_xling.experiments.grid import Experiment, ExperimentsConfig, paper_experiments
 from hf_xling.experiments.launch import config_file
@@ -58,7 +58,7 @@ class Plan:
     experiments: list[Experiment]
     tasks: dict[str, dict[str, Dataset]]
     generations: dict[str, tuple[GenerateConfig, FilterConfig]]
-    corpora: dict[str, tuple[CorpusSpec, BuildConfig]]
+    corpora: dict[str, tuple[TextCorpusSpec, TextCorpusConfig]]
     encoders: dict[str, dict[str, Any]]
     regressors: dict[str, dict[str, Any]]
 
@@ -135,10 +135,10 @@ def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, tuple[Gen
     }
 
 
-def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusSpec, BuildConfig]:
+def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[TextCorpusSpec, TextCorpusConfig]:
     spec = import_module(f"hf_xling.dataset_scripts.{name}").SPEC
     news = name == "tamil_murasu"
-    return spec, BuildConfig(
+    return spec, TextCorpusConfig(
         source=config.news if news else config.source,
         output_dir=str(folder / "corpora" / name),
         generated=[str(folder / "generation" / "-".join(chain)) for chain in spec.chains],

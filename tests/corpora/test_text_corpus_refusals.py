@@ -5,7 +5,7 @@ from corpus_folders import card, copy_of
 
 from hf_xling.corpora.sources import read_sentences
 from hf_xling.errors import InputError
-from hf_xling.provenance.generated import read_generation
+from hf_xling.provenance.generation_run import GenerationRun
 
 # Refusals
 
@@ -65,15 +65,13 @@ def test_a_folder_that_holds_no_finished_run_is_named(tmp_path, manifest):
     if manifest is not None:
         (tmp_path / "manifest.json").write_text(manifest)
     with pytest.raises(InputError, match=f"--generated {tmp_path}: holds no finished run"):
-        read_generation(str(tmp_path))
+        GenerationRun.open(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("source_language", "Nepali"), ("language", "xx"), ("language", "a/b.yaml")]
-)
-def test_a_language_that_is_none_is_named(corpus, option, value):
-    with pytest.raises(InputError, match=f"--{option}.*{value}"):
-        corpus("snli_tamil", "translate", **{option: value})
+@pytest.mark.parametrize("value", ["Nepali", "xx", "a/b.yaml"])
+def test_a_language_that_is_none_is_named(corpus, value):
+    with pytest.raises(InputError, match=f"--source_language.*{value}"):
+        corpus("snli_tamil", "translate", source_language=value)
 
 
 def test_a_language_that_a_file_describes_goes_by_its_code_and_name(corpus, stage_1, tmp_path):
@@ -81,7 +79,7 @@ def test_a_language_that_a_file_describes_goes_by_its_code_and_name(corpus, stag
     run = copy_of(stage_1 / "translate", tmp_path / "run", lambda row: {"language": "ne"}, language="ne",
                   language_name="Nepali of Kāthmāndū")  # fmt: skip
     profile = str(tmp_path / "mine.yaml")
-    folder = corpus("snli_tamil", run, language=profile, source_language=profile)
+    folder = corpus("snli_tamil", run, source_language=profile)
     front, body = card(folder)
     assert front["language"] == ["ne"] and front["pretty_name"].endswith(" in Nepali of Kāthmāndū")
     assert '"org/snli-nepali-of-kathmandu"' in body and "yaml" not in (folder / "README.md").read_text("utf-8")

@@ -9,7 +9,7 @@ from corpus_folders import card
 from datasets import load_dataset
 from rated_files import HOSTILE, build, load, reviews, table_of
 
-from hf_xling.corpora.ratings import REASONS
+from hf_xling.corpora.rated_corpus import REASONS
 from hf_xling.errors import InputError
 from hf_xling.regression.arguments import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
