@@ -31,6 +31,13 @@ COMMON_TRAINING_FIELDS = {
 }
 
 
+def option(help: str, default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field with its line of `--help`; a field without a default must be given."""
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": help})
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
 def section(help: str) -> Any:
     """A dataclass field that holds a mapping of a recipe: `simcse: {max_steps: 10}`, or `--simcse.max_steps 10`."""
     return dataclasses.field(default_factory=dict, metadata={"help": help, "section": True})

@@ -22,7 +22,6 @@ from hf_xling.figures import BLUE, GREEN, INK, MUTED, PALETTE, PURPLE, SKY, VERM
 
 LINE_STYLES = ("-", "--", ":", "-.")  # each is used with the whole palette in turn
 WIDTH = 9.6  # inches
-MANY_POINTS = 2000  # beyond it a scatter is an embedded picture: IMDB's 25,000 texts would make a page of 30 MB
 AS_SVG = {"svg.fonttype": "none", "svg.hashsalt": "hf_xling"}
 
 
@@ -40,13 +39,16 @@ class Drawing:
 Drawn = tuple[Figure, Drawing] | None
 
 
-def draw_figures(runs: Sequence[Run], summaries: Sequence[Summary], source: Path, target: Path) -> list[Drawing]:
+def draw_figures(
+    runs: Sequence[Run], summaries: Sequence[Summary], source: Path, target: Path, many_points: int = 2000
+) -> list[Drawing]:
     """Draw the figures of every language.
 
     Args:
         runs, summaries: as `read_results` and `summarise` return them.
         source: the folder to which the paths in `runs` are relative.
         target: the folder to write the SVG files to; it is made if need be.
+        many_points: a scatter of more is an embedded picture: IMDB's 25,000 texts would make a page of 30 MB.
 
     Returns:
         What was drawn; there are no curves of a stage for which no row names a log.
@@ -56,8 +58,13 @@ def draw_figures(runs: Sequence[Run], summaries: Sequence[Summary], source: Path
     with in_style(**AS_SVG):
         for language in dict.fromkeys(run.language for run in runs):
             own = [run for run in runs if run.language == language]
-            for draw in (_draw_mse, _draw_scatter, _draw_regression, _draw_contrastive):
-                drawn = draw([summary for summary in summaries if summary.language == language], own, source)
+            shown = [summary for summary in summaries if summary.language == language]
+            for drawn in (
+                _draw_mse(shown, own),
+                _draw_scatter(shown, own, source, many_points),
+                _draw_regression(shown, own, source),
+                _draw_contrastive(own, source),
+            ):
                 if drawn is not None:
                     figure, drawing = drawn
                     figure.savefig(
@@ -69,7 +76,7 @@ def draw_figures(runs: Sequence[Run], summaries: Sequence[Summary], source: Path
     return drawings
 
 
-def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
+def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run]) -> Drawn:
     """A row per experiment: its runs as dots, their mean as a bar; the baselines as upright lines."""
     rows = [summary for summary in summaries if summary.kind == "experiment"]
     baselines = [summary for summary in summaries if summary.kind == "baseline"]
@@ -87,7 +94,10 @@ def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -
         (Line2D([], [], marker="|", color=INK, linestyle="", markersize=12, markeredgewidth=2.2), "mean of the runs"),
     ]
     for number, baseline in enumerate(baselines):
-        look = {"color": (VERMILLION, GREEN, PURPLE)[number % 3], "linestyle": ("--", ":", "-.")[number % 3]}
+        look: dict[str, Any] = {
+            "color": (VERMILLION, GREEN, PURPLE)[number % 3],
+            "linestyle": ("--", ":", "-.")[number % 3],
+        }
         axes.axvline(baseline.mse_mean, linewidth=1.8, zorder=1, **look)
         handles.append((Line2D([], [], linewidth=1.8, **look), f"{baseline.experiment} {baseline.mse_mean:.3f}"))
     axes.text(1.015, 1.0, "mean", transform=axes.transAxes, va="bottom", color=MUTED)
@@ -104,7 +114,7 @@ def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -
     return figure, Drawing(f"{language}-mse.svg", language, title, caption, f"Dot plot of MSE, means: {listed}.")
 
 
-def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
+def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Path, many_points: int) -> Drawn:
     """Predicted against true ratings, a panel per experiment and baseline, all on the same axes."""
     figure, panels = _panels([summary.experiment for summary in summaries])
     low, high = math.inf, -math.inf
@@ -122,7 +132,7 @@ def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Pat
                 alpha=min(0.5, max(0.02, 90 / crowd)),
                 markersize=4.5,
                 markeredgewidth=0,
-                rasterized=crowd > MANY_POINTS,
+                rasterized=crowd > many_points,
             )
     room = 0.04 * (high - low) or 1.0
     for axes in panels:
@@ -158,7 +168,7 @@ def _draw_regression(summaries: Sequence[Summary], runs: Sequence[Run], source: 
     for axes, (experiment, own) in zip(panels, logged.items(), strict=True):
         lowest = math.inf
         for run in own:
-            history = read_history(source, run.log)
+            history = read_history(source, str(run.log))
             steps, losses = _curve(history, "loss")
             axes.plot(steps, losses, color=SKY, linewidth=1.1, linestyle="--")
             steps, scores = _curve(history, "eval_mse")
@@ -179,7 +189,7 @@ def _draw_regression(summaries: Sequence[Summary], runs: Sequence[Run], source: 
     return figure, Drawing(f"{language}-regression.svg", language, title, caption, alt)
 
 
-def _draw_contrastive(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
+def _draw_contrastive(runs: Sequence[Run], source: Path) -> Drawn:
     """The SimCSE loss of each encoder; runs that share an encoder share its line."""
     logs = list(dict.fromkeys(run.encoder_log for run in runs if run.encoder_log))
     if not logs:
@@ -189,7 +199,11 @@ def _draw_contrastive(summaries: Sequence[Summary], runs: Sequence[Run], source:
     handles, ends, shown = [], [], []
     for number, log in enumerate(logs):
         steps, losses = _curve(read_history(source, log), "loss")
-        look = {"color": PALETTE[number % 6], "linestyle": LINE_STYLES[number // 6 % 4], "linewidth": 1.7}
+        look: dict[str, Any] = {
+            "color": PALETTE[number % 6],
+            "linestyle": LINE_STYLES[number // 6 % 4],
+            "linewidth": 1.7,
+        }
         axes.plot(steps, losses, **look)
         # encoders/ta-murasu/trainer_state.json is the encoder ta-murasu.
         parts = PurePosixPath(log).parent.parts

@@ -36,7 +36,7 @@ class Ratings:
     members: numpy.ndarray
 
     @classmethod
-    def of(cls, members: Sequence[Sequence[float]]) -> Ratings:
+    def of(cls, members: Sequence[Sequence[float] | numpy.ndarray]) -> Ratings:
         """Of each member's predictions of the same texts."""
         of_each = numpy.asarray(members, dtype=numpy.float64)
         return cls(of_each.mean(axis=0), of_each.std(axis=0, ddof=1) if len(of_each) > 1 else None, of_each)
@@ -114,8 +114,8 @@ class RatingEnsemble:
         check_model_publishable(together([member.lineage for member in self.members]), repo_id)
         with tempfile.TemporaryDirectory(prefix="hf_xling-") as folder:
             self.save_pretrained(Path(folder) / "ensemble", repo_id, results)
-            options = {"private": private, "token": token, "revision": revision}
-            return publish(Path(folder) / "ensemble", repo_id, kind="model", **options).commit_url
+            saved = Path(folder) / "ensemble"
+            return publish(saved, repo_id, kind="model", private=private, token=token, revision=revision).commit_url
 
 
 def member_names(name: str | Path, revision: str | None = None) -> list[str | Path]:

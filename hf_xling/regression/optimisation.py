@@ -30,7 +30,7 @@ def parameter_groups(
         model: a sequence classifier, or an adapter over one.
         decayed: the names of the parameters that weight decay acts on.
         learning_rate: of the head.
-        weight_decay: likewise.
+        weight_decay: of the head.
         layer_lr_decay: of L layers the one that is d from the top has `learning_rate * layer_lr_decay ** (d + 1)`, the
             embeddings that of d = L (Clark et al. 2020, "ELECTRA", appendix B).
         head_scale: the output layer has a learning rate that is larger by this, and decays at the same pace.
@@ -62,8 +62,7 @@ def head_scale(task: Task, optimiser: type) -> float:
     kin move a weight by the learning rate, however small its gradient is; in the step of SGD (also without a schedule)
     the gradient, which is smaller by the deviation, counts as well.
     """
-    deviation = getattr(task, "deviation", 1.0)
-    return deviation**2 if optimiser.__name__.startswith("SGD") else deviation
+    return task.deviation**2 if optimiser.__name__.startswith("SGD") else task.deviation
 
 
 def freeze_body(scheduler: Any, optimizer: Optimizer, steps: int) -> None:

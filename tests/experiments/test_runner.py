@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from hf_xling.errors import EndpointError, InputError, XlingError
-from hf_xling.experiments.grid import ExperimentsConfig, main, paper_experiments
+from hf_xling.experiments.grid import ExperimentsConfig, paper_experiments
 from hf_xling.experiments.plan import make_plan
-from hf_xling.experiments.runner import Step, _run_steps, run_experiments
+from hf_xling.experiments.runner import Step, main, run_experiments, run_steps
 from hf_xling.recipes import RecipeParser
 from hf_xling.sample.demo import world_texts
 from hf_xling.sample.encoder import make_encoder
@@ -88,21 +88,23 @@ def test_other_languages_have_no_figures_of_the_paper() -> None:
 
 def test_plan_gives_every_encoder_the_same_steps_and_its_own_corpus(world: Path, tmp_path: Path) -> None:
     plan = make_plan(parse(recipe(world, tmp_path / "run")))
-    assert {fields["max_steps"] for fields in plan.encoders.values()} == {"2"}
-    assert {str(fields["dataset_name"]) for fields in plan.encoders.values()} == {
+    assert {each.fields["max_steps"] for each in plan.encoders.values()} == {"2"}
+    assert {str(each.fields["dataset_name"]) for each in plan.encoders.values()} == {
         str(tmp_path / "run" / "corpora" / corpus) for corpus in plan.corpora
     }
     assert len(plan.encoders) == 5
-    starts = {name: Path(fields["model_name_or_path"]).name for name, fields in plan.regressors.items()}
+    starts = {name: Path(each.fields["model_name_or_path"]).name for name, each in plan.regressors.items()}
     assert starts["ta-direct"] == "encoder" and starts["ta-simcse-murasu"] == "tamil_murasu"
     assert not (tmp_path / "run").exists()
 
 
 def test_all_arms_of_a_language_start_from_the_same_revision(world: Path, tmp_path: Path) -> None:
     plan = make_plan(parse(recipe(world, tmp_path / "run", **{"target_task.model_revision": "v2"})))
-    assert plan.regressors["ta-direct"]["model_revision"] == plan.encoders["tamil_murasu"]["model_revision"] == "v2"
-    assert plan.regressors["ta-simcse-murasu"]["model_revision"] is None  # an encoder of this run
-    assert plan.encoders["snli_sentences"]["model_revision"] is None
+    regressors, encoders = plan.regressors, plan.encoders
+    direct = regressors["ta-direct"].fields["model_revision"]
+    assert direct == encoders["tamil_murasu"].fields["model_revision"] == "v2"
+    assert regressors["ta-simcse-murasu"].fields["model_revision"] is None  # an encoder of this run
+    assert encoders["snli_sentences"].fields["model_revision"] is None
 
 
 def test_a_language_that_a_file_describes_goes_by_its_code(world: Path, tmp_path: Path) -> None:
@@ -114,8 +116,9 @@ def test_a_language_that_a_file_describes_goes_by_its_code(world: Path, tmp_path
     assert [e.name for e in plan.experiments if e.side == "target"] == [
         name.replace("ta-", "ne-") for name in NAMES[3:]
     ]
-    for fields in (*plan.encoders.values(), *plan.regressors.values()):
-        assert (tmp_path / "y" / "run") in Path(fields["output_dir"]).parents and ".." not in str(fields["output_dir"])
+    for training in (*plan.encoders.values(), *plan.regressors.values()):
+        folder = training.output_dir
+        assert (tmp_path / "y" / "run") in folder.parents and ".." not in str(folder)
     assert plan.corpora["tamil_murasu"][1].source_language == "ne"
     assert plan.generations["translate"][0].profile.name == "Nepali"
 
@@ -192,8 +195,7 @@ def test_packaged_recipes_are_whole(name: str, tmp_path: Path) -> None:
     config = parse(["--config", str(RECIPES / f"{name}.yaml"), *(f"--{key}={value}" for key, value in given.items())])
     assert set(config.simcse) == set(content["simcse"]) and config.language == "ta"
     from hf_xling.contrastive.config import SimCSEConfig
-    from hf_xling.regression.arguments import RegressionScriptArguments
-    from hf_xling.regression.config import RegressionConfig
+    from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
 
     assert set(config.simcse) <= set(SimCSEConfig.__dataclass_fields__)
     for part in (config.regression, config.source_task, config.target_task):
@@ -211,10 +213,10 @@ def test_a_failure_starts_no_more_steps() -> None:
 
     steps = [Step("one", lambda: done.append(1)), Step("two", fail), Step("three", lambda: done.append(3))]
     with tqdm(disable=True) as progress, pytest.raises(XlingError):
-        _run_steps(steps, 1, progress)
+        run_steps(steps, 1, progress)
     assert done == [1]
     with tqdm(disable=True) as progress, pytest.raises(XlingError):
-        _run_steps([Step("two", fail)] * 3, 2, progress)
+        run_steps([Step("two", fail)] * 3, 2, progress)
 
 
 def saved_models(folder: Path) -> dict[Path, int]:
