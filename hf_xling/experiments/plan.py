@@ -154,13 +154,12 @@ def _task(side: Side, direct: Training) -> Task:
 
 def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, tuple[GenerateConfig, FilterConfig]]:
     source = {"input": config.source, "dataset_config": config.dataset_config, "split": config.split}
-    source["text_column"] = config.text_column
     paraphrase = {"task": "paraphrase", "language": config.source_language, "endpoint": config.endpoint}
     translator = config.translate_endpoint or config.endpoint
     translate = {"task": "translate", "language": config.language, "endpoint": translator}
-    runs = {
-        "paraphrase": {**source, **paraphrase},
-        "translate": {**source, **translate},
+    runs: dict[str, dict[str, Any]] = {
+        "paraphrase": {**source, "text_column": config.text_column, **paraphrase},
+        "translate": {**source, "text_column": config.text_column, **translate},
         "paraphrase-translate": {"input": folder / "paraphrase" / "accepted", **translate},
     }
     common = {"source_language": config.source_language, **config.generate}

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -225,7 +225,9 @@ def _panels(titles: Sequence[str], height: float | None = None) -> tuple[Figure,
     """A figure of small multiples on the same axes, square unless `height` is given, in rows of about equal length."""
     rows = math.ceil(len(titles) / 5)
     columns = max(math.ceil(len(titles) / rows), 3)
-    layout = "constrained" if height else "compressed"  # the latter is for panels that keep their shape
+    layout: Literal["constrained", "compressed"] = (
+        "constrained" if height else "compressed"
+    )  # the latter is for panels that keep their shape
     height = height or (WIDTH - 0.8) / columns + 0.45
     figure = Figure(figsize=(WIDTH, 0.5 + height * rows), layout=layout)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
@@ -245,9 +247,8 @@ def _legend(figure: Figure, handles: Iterable[tuple[Line2D, str]]) -> None:
 
 
 def _curve(history: Iterable[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    points = [(entry.get("step"), entry.get(key)) for entry in history]
-    points = [point for point in points if all(isinstance(value, int | float) for value in point)]
-    return [step for step, _ in points], [value for _, value in points]
+    entries = [entry for entry in history if all(isinstance(entry.get(name), int | float) for name in ("step", key))]
+    return [entry["step"] for entry in entries], [entry[key] for entry in entries]
 
 
 def _scale(panels: Sequence[Axes], values: Sequence[float]) -> str:

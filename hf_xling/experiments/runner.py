@@ -149,11 +149,15 @@ def _baseline_folder(config: ExperimentsConfig, name: str, side: Side) -> Path:
 def _rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, Any]]:
     """The rows of `results.jsonl`: the trainings, one a seed, and the baselines."""
     folder, state = Path(config.output_dir), "trainer_state.json"
-    rows = []
+    rows: list[dict[str, Any]] = []
     for experiment in plan.experiments:
         for seed in config.seeds:
             place = f"experiments/{experiment.name}/seed-{seed}"
-            row = {"run_id": f"{experiment.name}/seed-{seed}", "experiment": experiment.name, "kind": "experiment"}
+            row: dict[str, Any] = {
+                "run_id": f"{experiment.name}/seed-{seed}",
+                "experiment": experiment.name,
+                "kind": "experiment",
+            }
             row |= {"seed": seed, **_measured(config, plan, experiment.side, folder / place)}
             encoder = f"encoders/{experiment.corpus}/{state}" if experiment.corpus else None
             rows.append(row | {"log": f"{place}/{state}", "encoder_log": encoder, "paper_mse": experiment.paper_mse})

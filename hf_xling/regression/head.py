@@ -223,7 +223,8 @@ def _rated(model: PreTrainedModel, layer: nn.Linear, tried: Mapping[str, Any]) -
     was_training, learning = model.training, [each for each in model.parameters() if each.requires_grad]
     model.eval().requires_grad_(False)
     layer.weight.requires_grad_(layer.bias is None)
-    ratings, inputs = torch.empty(len(tried["labels"]), dtype=torch.float64), []
+    ratings = torch.empty(len(tried["labels"]), dtype=torch.float64)
+    inputs: list[Tensor] = []
     for chunk in tried["chunks"]:
         given = {name: chunk[name].to(model.device) for name in ("input_ids", "attention_mask")}
         of_chunk = model(**given).logits[:, 0]

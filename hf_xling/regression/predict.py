@@ -157,7 +157,7 @@ def _predicted(model: RatingEnsemble | Rater, texts: Sequence[str], config: Pred
     if config.round_to is not None:
         ratings = (ratings / config.round_to).round() * config.round_to
     if config.clamp is not None:
-        ratings = ratings.clip(*config.clamp)
+        ratings = ratings.clip(config.clamp[0], config.clamp[1])
     return {"prediction": ratings.tolist(), **({} if found.spread is None else {"spread": found.spread.tolist()})}
 
 
@@ -168,14 +168,14 @@ def _writer(output: str, types: Mapping[str, pyarrow.DataType]) -> Iterator[Writ
     All but JSON Lines has the columns of the first block, of which a later one may lack some.
     """
     kind, names = Path(output).suffix, list[str]()
-    opened: Callable[[Path], AbstractContextManager[Write]] = {
+    writers: dict[str, Callable[[Path], AbstractContextManager[Write]]] = {
         ".jsonl": _lines,
         ".parquet": partial(_parquet, types=types),
         ".csv": partial(_delimited, delimiter=","),
         ".tsv": partial(_delimited, delimiter="\t"),
-    }[kind]
+    }
     try:
-        with written_aside(output) as aside, opened(aside) as write:
+        with written_aside(output) as aside, writers[kind](aside) as write:
 
             def write_aligned(block: Table, columns: Columns) -> None:
                 names.extend([] if names else columns)

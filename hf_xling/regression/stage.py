@@ -26,7 +26,6 @@ from hf_xling.regression.card import SETTINGS
 from hf_xling.regression.config import COMMAND, RegressionConfig, RegressionScriptArguments
 from hf_xling.regression.data import Splits, load_splits
 from hf_xling.regression.ensemble import write_members
-from hf_xling.regression.metrics import CLASS_METRICS, METRICS
 from hf_xling.regression.parts import Part, cross_validation, hold_out, parts_of, run_identity
 from hf_xling.regression.results import (
     PREDICTIONS_FILE,
@@ -179,8 +178,8 @@ def _measured(trainer: RegressionTrainer, dataset: Dataset, split: str, file: st
     output = trainer.predict(dataset, metric_key_prefix=split)
     predictions = trainer.task.predictions(numpy.asarray(output.predictions)).tolist()
     labels, known = numpy.asarray(output.label_ids), numpy.asarray(trainer.train_dataset.labels)
-    metrics = CLASS_METRICS if isinstance(trainer.task, ClassTask) else METRICS
-    scores = {name: output.metrics[name] for name in (f"{split}_{metric}" for metric in metrics)}
+    found: dict[str, Any] = output.metrics or {}
+    scores = {name: found[name] for name in (f"{split}_{metric}" for metric in trainer.task.metric_names)}
     if isinstance(trainer.task, ClassTask):
         names = trainer.task.names
         scores[f"{split}_majority_accuracy"] = float((labels == numpy.bincount(known).argmax()).mean())
