@@ -36,7 +36,8 @@ class Drawing:
     alt: str
 
 
-Drawn = tuple[Figure, Drawing] | None
+# A figure, the end of its file name, its title, caption and numbers in words; None where there is nothing to draw.
+Drawn = tuple[Figure, str, str, str, str] | None
 
 
 def draw_figures(
@@ -66,12 +67,10 @@ def draw_figures(
                 _draw_contrastive(own, source),
             ):
                 if drawn is not None:
-                    figure, drawing = drawn
-                    figure.savefig(
-                        target / drawing.name,
-                        format="svg",
-                        metadata={"Date": None, "Creator": None, "Title": f"{drawing.title} ({language})"},
-                    )
+                    figure, slug, title, caption, alt = drawn
+                    drawing = Drawing(f"{language}-{slug}.svg", language, title, caption, alt)
+                    facts = {"Date": None, "Creator": None, "Title": f"{title} ({language})"}
+                    figure.savefig(target / drawing.name, format="svg", metadata=facts)
                     drawings.append(drawing)
     return drawings
 
@@ -110,8 +109,7 @@ def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run]) -> Drawn:
     _legend(figure, handles)
     listed = "; ".join(f"{s.experiment} {s.mse_mean:.3f}" for s in [*rows, *baselines])
     caption = "Each dot is one run, the upright bar their mean. Left of a baseline's line is better than that baseline."
-    language, title = rows[0].language, "MSE on the test set"
-    return figure, Drawing(f"{language}-mse.svg", language, title, caption, f"Dot plot of MSE, means: {listed}.")
+    return figure, "mse", "MSE on the test set", caption, f"Dot plot of MSE, means: {listed}."
 
 
 def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Path, many_points: int) -> Drawn:
@@ -124,16 +122,11 @@ def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Pat
         for run in own:
             true, predicted = read_predictions(source, run)
             low, high = min(low, true.min(), predicted.min()), max(high, true.max(), predicted.max())
-            axes.plot(
-                true,
-                predicted,
-                "o",
-                color=BLUE if summary.kind == "experiment" else MUTED,
-                alpha=min(0.5, max(0.02, 90 / crowd)),
-                markersize=4.5,
-                markeredgewidth=0,
-                rasterized=crowd > many_points,
-            )
+            look: dict[str, Any] = {
+                "color": BLUE if summary.kind == "experiment" else MUTED,
+                "alpha": min(0.5, max(0.02, 90 / crowd)),
+            }
+            axes.plot(true, predicted, "o", markersize=4.5, markeredgewidth=0, rasterized=crowd > many_points, **look)
     room = 0.04 * (high - low) or 1.0
     for axes in panels:
         axes.axline((low, low), slope=1, color=INK, linewidth=0.9, zorder=1)
@@ -150,16 +143,15 @@ def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Pat
         "Each point is one test text in one run; the line is where a right prediction lies. Baselines are grey. "
         "A flat cloud means that the model predicts the same for every text."
     )
-    language, title = summaries[0].language, "Predicted against true ratings"
-    return figure, Drawing(f"{language}-predicted.svg", language, title, caption, f"Scatter plots: {listed}.")
+    return figure, "predicted", "Predicted against true ratings", caption, f"Scatter plots: {listed}."
 
 
 def _draw_regression(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
     """Training loss and validation MSE of the regression, a panel per experiment, a line per run."""
-    logged = {
-        summary.experiment: [run for run in runs if run.run_id in summary.run_ids and run.log] for summary in summaries
-    }
-    logged = {experiment: own for experiment, own in logged.items() if own}
+    logged: dict[str, list[Run]] = {}
+    for summary in summaries:
+        if own := [run for run in runs if run.run_id in summary.run_ids and run.log]:
+            logged[summary.experiment] = own
     if not logged:
         return None
     figure, panels = _panels(list(logged), height=2.2)
@@ -184,9 +176,8 @@ def _draw_regression(summaries: Sequence[Summary], runs: Sequence[Run], source: 
     ]
     _legend(figure, handles)
     caption = "One line of each kind per run. Validation MSE that rises while the training loss falls is overfitting."
-    language, title = summaries[0].language, "Training of the regression"
     alt = f"Curves of training loss and validation MSE; lowest validation MSE: {'; '.join(best)}."
-    return figure, Drawing(f"{language}-regression.svg", language, title, caption, alt)
+    return figure, "regression", "Training of the regression", caption, alt
 
 
 def _draw_contrastive(runs: Sequence[Run], source: Path) -> Drawn:
@@ -217,8 +208,7 @@ def _draw_contrastive(runs: Sequence[Run], source: Path) -> Drawn:
     caption = (
         "One line per encoder. A low loss says that pairs are told apart, not that the encoder serves the ratings."
     )
-    language, title = runs[0].language, "Training of the encoders"
-    return figure, Drawing(f"{language}-simcse.svg", language, title, caption, f"Curves of loss: {'; '.join(ends)}.")
+    return figure, "simcse", "Training of the encoders", caption, f"Curves of loss: {'; '.join(ends)}."
 
 
 def _panels(titles: Sequence[str], height: float | None = None) -> tuple[Figure, list[Axes]]:

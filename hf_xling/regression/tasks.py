@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,12 +17,11 @@ from hf_xling.regression.config import TaskKind
 from hf_xling.regression.metrics import CLASS_METRICS, METRICS, load_metric
 
 
-class Task(ABC):
+class Task:
     """What a head predicts.
 
     Attributes:
         kind: what transformers calls it, the config's `problem_type`.
-        outputs: of the head.
         label_dtype: of the labels in a batch.
         metrics, metric_names: the module of `metrics/`, and what it computes.
         deviation: of the training labels, by which the loss is divided.
@@ -36,21 +34,22 @@ class Task(ABC):
     deviation: float = 1.0
 
     @property
-    @abstractmethod
-    def outputs(self) -> int: ...
+    def outputs(self) -> int:
+        """How many the head has."""
+        raise NotImplementedError
 
     @property
     def logged_scale(self) -> float:
         """What turns the training loss into the one that is logged; of ratings, the mean squared error."""
         return self.deviation**2
 
-    @abstractmethod
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(n, outputs) logits, (n,) labels → (n,) losses in float32."""
+        raise NotImplementedError
 
-    @abstractmethod
     def predictions(self, logits: ndarray) -> ndarray:
         """(n, outputs) logits → (n,) ratings, or the numbers of the likeliest classes."""
+        raise NotImplementedError
 
     def compute_metrics(self, logits: ndarray, labels: ndarray) -> dict[str, Any]:
         """The metrics of `metric_names`."""
