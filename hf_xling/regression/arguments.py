@@ -11,7 +11,7 @@ from hf_xling.labels import label_values
 from hf_xling.recipes import given_fields
 from hf_xling.regression.config import COMMAND, RegressionConfig
 from hf_xling.runs import by_content, is_finished
-from hf_xling.training.inherited import is_own_checkpoint
+from hf_xling.training.config import is_own_checkpoint
 
 _SOURCES = ("dataset_name", "train_file", "validation_file", "test_file", "model_name_or_path")
 DEFAULT_VALIDATION_SHARE = 0.1  # of the training part of a fold

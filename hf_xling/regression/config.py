@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
-
-from transformers import TrainingArguments
+from typing import ClassVar, Literal
 
 from hf_xling.errors import InputError
-from hf_xling.hub.push import TrainingPushArguments
-from hf_xling.training.inherited import Reasons, checked
+from hf_xling.training.config import Reasons, TrainingConfig
 
 COMMAND = "trainers/regression.py"
 _REFUSED: Reasons = {
@@ -23,13 +20,12 @@ _WITHOUT_GROUPS = ("galore", "apollo", "lomo", "adalomo")
 
 
 @dataclass
-class RegressionConfig(TrainingPushArguments, TrainingArguments):
+class RegressionConfig(TrainingConfig):
     """`TrainingArguments` for a rating head, or a head of classes.
 
-    Defaults that differ from transformers': `learning_rate` 5e-5, `per_device_train_batch_size` 16 and
-    `num_train_epochs` 10 as in the paper (section 5.4: 8 to 16; 10 to 30 epochs), evaluation and saving each epoch with
-    the checkpoint of the lowest validation MSE kept (where there is a validation set), `remove_unused_columns` False
-    because the columns are texts, `logging_nan_inf_filter` False because it hides a NaN loss, `report_to` none.
+    Defaults that differ from `TrainingConfig`'s: `per_device_train_batch_size` 16 and `num_train_epochs` 10 as in the
+    paper (section 5.4: 8 to 16; 10 to 30 epochs), evaluation and saving each epoch with the checkpoint of the lowest
+    validation MSE kept (where there is a validation set). `learning_rate` is 5e-5 as in the paper.
     """
 
     task: Literal["regression", "classification"] = field(
@@ -52,14 +48,7 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
     freeze_body_steps: int = field(
         default=0, metadata={"help": "steps at the start in which only the head learns (with the usual schedules)"}
     )
-    early_stopping_patience: int | None = field(
-        default=None, metadata={"help": "evaluations without a better one after which training stops"}
-    )
-    allow_unknown_tokens: bool = field(
-        default=False, metadata={"help": "train although the tokenizer does not know a fifth of the tokens or more"}
-    )
 
-    learning_rate: float = field(default=5e-5, metadata={"help": "peak learning rate of AdamW"})
     per_device_train_batch_size: int = field(default=16, metadata={"help": "texts a batch and device"})
     per_device_eval_batch_size: int = field(default=32, metadata={"help": "likewise, where nothing is learnt"})
     num_train_epochs: float = field(default=10.0, metadata={"help": "passes over the training set"})
@@ -69,7 +58,6 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
     save_strategy: str = field(
         default="epoch", metadata={"help": "no, steps, epoch or best: when to write a checkpoint"}
     )
-    save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept, beside the best"})
     load_best_model_at_end: bool = field(
         default=True, metadata={"help": "end with the checkpoint of the lowest validation MSE"}
     )
@@ -79,34 +67,23 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
     greater_is_better: bool | None = field(
         default=None, metadata={"help": "whether more of that metric is better; default: not of errors"}
     )
-    remove_unused_columns: bool = field(default=False, metadata={"help": "must stay off: the columns are texts"})
-    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "must stay off: NaN ends the training"})
-    logging_steps: float = field(default=10, metadata={"help": "steps between two log lines"})
-    report_to: None | str | list[str] = field(
-        default="none", metadata={"help": "trackers, such as trackio or tensorboard"}
-    )
-
-    restore_callback_states_from_checkpoint: bool = field(
-        default=True, metadata={"help": "count the evaluations of early stopping on when a run is resumed"}
-    )
-    ddp_broadcast_buffers: bool | None = field(
-        default=False, metadata={"help": "let DDP send buffers around at each pass; processes may have unlike numbers"}
-    )
 
     _argument_group_name = "regression"
 
+    lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "mse", "mae")
+
+    def refused(self) -> Reasons:
+        """Fields that have no meaning for ratings or classes."""
+        return _REFUSED if self.task == "classification" else {**_REFUSED, **_REFUSED_FOR_RATINGS}
+
+    def default_metric(self) -> str:
+        """Of ratings the mean squared error; of classes the mean F1."""
+        return "mse" if self.task == "regression" else "macro_f1"
+
     def __post_init__(self) -> None:
-        self.chooses_best_metric = self.metric_for_best_model is None
-        if self.chooses_best_metric:
-            self.metric_for_best_model = "mse" if self.task == "regression" else "macro_f1"
-        if self.greater_is_better is None:
-            self.greater_is_better = not self.metric_for_best_model.endswith(("loss", "mse", "mae"))
         if "no" in (str(self.eval_strategy), str(self.save_strategy)):
             self.load_best_model_at_end = False  # there is no best one to end with
-        with checked(self, _REFUSED if self.task == "classification" else {**_REFUSED, **_REFUSED_FOR_RATINGS}):
-            super().__post_init__()
-        if self.device.type == "cpu":
-            self.dataloader_pin_memory = False  # torch warns of it at every start
+        super().__post_init__()
         if self.max_length is not None and self.max_length < 3:
             raise InputError(f"--max_length {self.max_length}: at least 3 tokens are needed (two are special)")
         if self.token_budget < 1:
@@ -115,8 +92,6 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
             raise InputError(f"--layer_lr_decay {self.layer_lr_decay}: a number above 0 and up to 1 is needed")
         if self.freeze_body_steps < 0:
             raise InputError(f"--freeze_body_steps {self.freeze_body_steps}: 0 or more is needed")
-        if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
-            raise InputError(f"--early_stopping_patience {self.early_stopping_patience}: at least 1 is needed")
         if self.optim.startswith(_WITHOUT_GROUPS):
             raise InputError(
                 f"--optim {self.optim.value}: takes no learning rates by part of the model, which the head needs"

@@ -41,7 +41,7 @@ from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
 from hf_xling.runs import claim, finish, is_finished, write_json
 from hf_xling.training.adapters import LoraArguments
-from hf_xling.training.inherited import newest_checkpoint
+from hf_xling.training.config import newest_checkpoint
 from hf_xling.training.pretrained import check_checkpoint
 
 
@@ -134,9 +134,9 @@ def _train(
         lineage=lineage,
     )
     if "test" in datasets:
-        trainer.check_test_texts(datasets["test"])
+        trainer.check_texts(datasets["test"], "test_dataset")
     if fold is not None and test_set is not None:
-        trainer.check_test_texts(test_set, "test_file")
+        trainer.check_texts(test_set, "test_file")
     cut = trainer.train_dataset.cut
     if trainer.is_world_process_zero():
         note(trainer.loading)
@@ -148,10 +148,10 @@ def _train(
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
-    results |= trainer.coverage.figures | trainer.unknown_shares
+    results |= trainer.coverage["text"].figures | trainer.unknown_shares
     if "validation" in datasets:
         results |= _scores("validation", _predicted(trainer, datasets["validation"]))
-        results |= {"chosen_by": args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}
+        results |= {"chosen_by": trainer.args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}
     if "test" in datasets:
         results |= _scores("test", _predicted(trainer, datasets["test"], PREDICTIONS_FILE))
     if fold is not None and test_set is not None:
