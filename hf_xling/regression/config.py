@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-from transformers import TrainingArguments
+from typing import ClassVar, Literal
 
 from hf_xling.errors import InputError
-from hf_xling.hub.push import TrainingPushArguments
 from hf_xling.labels import label_values
 from hf_xling.recipes import option
-from hf_xling.training.inherited import Reasons, checked
+from hf_xling.training.config import Reasons, TrainingConfig
 
 COMMAND = "trainers/regression.py"
 TaskKind = Literal["regression", "classification"]
@@ -86,13 +83,12 @@ class RegressionScriptArguments:
 
 
 @dataclass
-class RegressionConfig(TrainingPushArguments, TrainingArguments):
+class RegressionConfig(TrainingConfig):
     """`TrainingArguments` for a rating head, or a head of classes.
 
-    Defaults that differ from transformers': `learning_rate` 5e-5, `per_device_train_batch_size` 16 and
-    `num_train_epochs` 10 as in the paper (section 5.4: 8 to 16; 10 to 30 epochs), evaluation and saving each epoch with
-    the checkpoint of the lowest validation MSE kept (where there is a validation set), `remove_unused_columns` False
-    because the columns are texts, `logging_nan_inf_filter` False because it hides a NaN loss, `report_to` none.
+    Defaults that differ from `TrainingConfig`'s: `per_device_train_batch_size` 16 and `num_train_epochs` 10 as in the
+    paper (section 5.4: 8 to 16; 10 to 30 epochs), evaluation and saving each epoch with the checkpoint of the lowest
+    validation MSE kept (where there is a validation set). `learning_rate` is 5e-5 as in the paper.
     """
 
     task: TaskKind = option("predict a number by squared error, or a class by cross-entropy", "regression")
@@ -105,57 +101,41 @@ class RegressionConfig(TrainingPushArguments, TrainingArguments):
     )
     layer_lr_decay: float = option("factor of the learning rate from each layer to the one below it, such as 0.9", 1.0)
     freeze_body_steps: int = option("steps at the start in which only the head learns (with the usual schedules)", 0)
-    early_stopping_patience: int | None = option("evaluations without a better one after which training stops", None)
-    allow_unknown_tokens: bool = option(
-        "train although the tokenizer does not know a fifth of the tokens or more", False
-    )
 
-    learning_rate: float = option("peak learning rate of AdamW", 5e-5)
     per_device_train_batch_size: int = option("texts a batch and device", 16)
     per_device_eval_batch_size: int = option("the same where nothing is learnt", 32)
     num_train_epochs: float = option("passes over the training set", 10.0)
     eval_strategy: str = option("no, steps or epoch: when to measure the validation set", "epoch")
     save_strategy: str = option("no, steps, epoch or best: when to write a checkpoint", "epoch")
-    save_total_limit: int | None = option("checkpoints kept, beside the best", 1)
     load_best_model_at_end: bool = option("end with the checkpoint of the lowest validation MSE", True)
     metric_for_best_model: str | None = option(
         "validation metric that chooses the best; default: mse, or macro_f1 of classes", None
     )
     greater_is_better: bool | None = option("whether more of that metric is better; default: not of errors", None)
-    remove_unused_columns: bool = option("must stay off: the columns are texts", False)
-    logging_nan_inf_filter: bool = option("must stay off: NaN ends the training", False)
-    logging_steps: float = option("steps between two log lines", 10)
-    report_to: None | str | list[str] = option("trackers, such as trackio or tensorboard", "none")
-
-    restore_callback_states_from_checkpoint: bool = option(
-        "count the evaluations of early stopping on when a run is resumed", True
-    )
-    ddp_broadcast_buffers: bool | None = option(
-        "let DDP send buffers around at each pass; processes may have unlike numbers", False
-    )
 
     _argument_group_name = "regression"
 
+    lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "mse", "mae")
+
+    def refused(self) -> Reasons:
+        """Fields that have no meaning for ratings or classes."""
+        return _REFUSED if self.task == "classification" else {**_REFUSED, **_REFUSED_FOR_RATINGS}
+
+    def default_metric(self) -> str:
+        """Of ratings the mean squared error; of classes the mean F1."""
+        return "mse" if self.task == "regression" else "macro_f1"
+
     def __post_init__(self) -> None:
-        self.chooses_best_metric = self.metric_for_best_model is None
-        if self.metric_for_best_model is None:
-            self.metric_for_best_model = "mse" if self.task == "regression" else "macro_f1"
-        if self.greater_is_better is None:
-            self.greater_is_better = not self.metric_for_best_model.endswith(("loss", "mse", "mae"))
         if "no" in (str(self.eval_strategy), str(self.save_strategy)):
             self.load_best_model_at_end = False  # there is no best one to end with
-        with checked(self, _REFUSED if self.task == "classification" else {**_REFUSED, **_REFUSED_FOR_RATINGS}):
-            super().__post_init__()
-        if self.device.type == "cpu":
-            self.dataloader_pin_memory = False  # torch warns of it at every start
+        super().__post_init__()
         if self.max_length is not None and self.max_length < 3:
             raise InputError(f"--max_length {self.max_length}: at least 3 tokens are needed (two are special)")
         if not 0 < self.layer_lr_decay <= 1:
             raise InputError(f"--layer_lr_decay {self.layer_lr_decay}: a number above 0 and up to 1 is needed")
-        for name, least in (("token_budget", 1), ("freeze_body_steps", 0), ("early_stopping_patience", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"--{name} {value}: at least {least} is needed")
+        for name, least in (("token_budget", 1), ("freeze_body_steps", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name} {getattr(self, name)}: at least {least} is needed")
         if self.optim.startswith(_WITHOUT_GROUPS):
             raise InputError(
                 f"--optim {self.optim.value}: takes no learning rates by part of the model, which the head needs"

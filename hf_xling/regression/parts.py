@@ -15,7 +15,7 @@ from hf_xling.folding import fold
 from hf_xling.recipes import given_fields
 from hf_xling.regression.config import COMMAND, RegressionConfig, RegressionScriptArguments
 from hf_xling.runs import by_content, is_finished
-from hf_xling.training.inherited import is_own_checkpoint
+from hf_xling.training.config import is_own_checkpoint
 
 _SOURCES = ("dataset_name", "train_file", "validation_file", "test_file", "model_name_or_path")
 
@@ -46,10 +46,9 @@ class Part:
 
 def parts_of(script: RegressionScriptArguments, args: RegressionConfig) -> list[Part]:
     """The trainings of a launch: `fold-K/seed-N`, `fold-K`, `seed-N` in the output folder, or that itself for one."""
-    parent = Path(str(args.output_dir))
     parts = []
     for number in range(1, script.folds + 1) if script.folds else [None]:
-        folder = parent if number is None else parent / f"fold-{number}"
+        folder = args.folder if number is None else args.folder / f"fold-{number}"
         for seed in script.seeds or [args.seed]:
             parts.append(Part(folder / f"seed-{seed}" if script.seeds else folder, seed, number))
     return parts

@@ -10,7 +10,6 @@ import json
 import shutil
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy
@@ -39,7 +38,7 @@ from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
 from hf_xling.runs import claim, finish, is_finished, write_json
 from hf_xling.training.adapters import LoraArguments
-from hf_xling.training.inherited import newest_checkpoint
+from hf_xling.training.config import newest_checkpoint
 from hf_xling.training.pretrained import check_checkpoint
 
 Fold = tuple[Dataset, Dataset]  # what is trained on, and what is tested
@@ -54,7 +53,7 @@ def train_all(script: RegressionScriptArguments, args: RegressionConfig, lora: L
     """
     splits = load_splits(script, args.task)
     check_checkpoint(script.model_name_or_path, script.model_revision)
-    launch, parts, parent = run_identity(script, args, lora), parts_of(script, args), Path(str(args.output_dir))
+    launch, parts, parent = run_identity(script, args, lora), parts_of(script, args), args.folder
     many = parts[0].folder != parent
     if many and args.resume_from_checkpoint:
         raise InputError("--resume_from_checkpoint: goes with one training; each of several goes on by itself")
@@ -107,7 +106,7 @@ def _summarise(
     args: RegressionConfig, results: dict[Part, dict[str, Any]], folds: dict[int, Fold], splits: Splits
 ) -> dict[str, Any]:
     """What all trainings say together, written to the output folder, which of ratings becomes an ensemble."""
-    parent, ratings = Path(str(args.output_dir)), args.task == "regression"
+    parent, ratings = args.folder, args.task == "regression"
     tested = {fold: test for fold, (_, test) in folds.items()} if ratings else {}
     summary = summarise(results, parent, tested, splits.datasets.get("test") if ratings else None)
     if ratings:
@@ -144,9 +143,9 @@ def _train(
         lineage=lineage,
     )
     if "test" in datasets:
-        trainer.check_test_texts(datasets["test"])
+        trainer.check_texts(datasets["test"], "test_dataset")
     if test_set is not None:
-        trainer.check_test_texts(test_set, "test_file")
+        trainer.check_texts(test_set, "test_file")
     cut = trainer.train_dataset.cut
     if trainer.is_world_process_zero():
         note(trainer.loading)
@@ -158,10 +157,10 @@ def _train(
     results: dict[str, Any] = {f"n_{split}": len(dataset) for split, dataset in datasets.items()}
     results |= {"steps": trainer.state.global_step, "seed": args.seed}
     results |= {"long_documents": cut.long_documents, "cut_tokens": cut.cut_tokens / max(cut.tokens, 1)}
-    results |= trainer.coverage.figures | trainer.unknown_shares
+    results |= trainer.coverage["text"].figures | trainer.unknown_shares
     if "validation" in datasets:
         results |= _measured(trainer, datasets["validation"], "validation")
-        results |= {"chosen_by": args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}
+        results |= {"chosen_by": trainer.args.metric_for_best_model} if trainer.args.load_best_model_at_end else {}
     if "test" in datasets:
         results |= _measured(trainer, datasets["test"], "test", PREDICTIONS_FILE)
     if test_set is not None:
@@ -170,7 +169,7 @@ def _train(
     trainer.create_model_card()
     results |= {"started": started.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2)}
     if args.should_save:
-        write_json(Path(str(args.output_dir)) / RESULTS_FILE, results)
+        write_json(args.folder / RESULTS_FILE, results)
 
 
 def _measured(trainer: RegressionTrainer, dataset: Dataset, split: str, file: str | None = None) -> dict[str, Any]:
@@ -188,5 +187,5 @@ def _measured(trainer: RegressionTrainer, dataset: Dataset, split: str, file: st
     else:
         scores[f"{split}_constant_mse"] = float(((labels - known.mean()) ** 2).mean())
     if file is not None and trainer.is_world_process_zero():
-        write_predictions(Path(str(trainer.args.output_dir)) / file, dataset, predictions)
+        write_predictions(trainer.args.folder / file, dataset, predictions)
     return scores

@@ -547,8 +547,8 @@ def test_a_language_that_it_does_not_know_is_refused(bert_folder, unknown, tmp_p
 def test_a_few_unknown_words_are_told(bert_folder, rated, tmp_path, capsys):
     rows = Dataset.from_dict({"text": [f"{text} తెలుగు" for text in rated["text"]], "label": rated["label"]})
     trainer = train(bert_folder, rows, tmp_path)
-    assert 0.1 < trainer.coverage.unknown < 0.2
-    assert f"training texts: {trainer.coverage}" in capsys.readouterr().err
+    assert 0.1 < trainer.coverage["text"].unknown < 0.2
+    assert f"column text: {trainer.coverage['text']}" in capsys.readouterr().err
     trainer.create_model_card()
     assert "of the tokens unknown" in (tmp_path / "README.md").read_text("utf-8")
 
