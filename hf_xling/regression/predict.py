@@ -11,9 +11,8 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,81 +164,48 @@ def _predicted(model: RatingEnsemble | Rater, texts: Sequence[str], config: Pred
 def _writer(output: str, types: Mapping[str, pyarrow.DataType]) -> Iterator[Write]:
     """A function that writes a block and its columns to `output`, which appears whole when all is written.
 
-    All but JSON Lines has the columns of the first block, of which a later one may lack some.
+    All but JSON Lines has the columns of the first block, of which a later one may lack some. In Parquet they have the
+    types of their values there (of none, text); `types` are those of the new ones.
     """
-    kind, names = Path(output).suffix, list[str]()
-    writers: dict[str, Callable[[Path], AbstractContextManager[Write]]] = {
-        ".jsonl": _lines,
-        ".parquet": partial(_parquet, types=types),
-        ".csv": partial(_delimited, delimiter=","),
-        ".tsv": partial(_delimited, delimiter="\t"),
-    }
-    try:
-        with written_aside(output) as aside, writers[kind](aside) as write:
-
-            def write_aligned(block: Table, columns: Columns) -> None:
-                names.extend([] if names else columns)
-                if unknown := [name for name in columns if name not in names]:
-                    raise InputError(
-                        f"{block.name}: column `{unknown[0]}` begins after row {block.start}; "
-                        "give an --output that ends in .jsonl"
-                    )
-                write(block, {name: columns.get(name, [None] * len(block)) for name in names})
-
-            yield write if kind == ".jsonl" else write_aligned
-    except OSError as error:
-        raise InputError(f"--output {output}: cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _lines(path: Path) -> Iterator[Write]:
-    with open(path, "w", encoding="utf-8") as stream:
-
-        def write(block: Table, columns: Columns) -> None:
-            for values in zip(*columns.values(), strict=True):
-                row = dict(zip(columns, values, strict=True))
-                stream.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-
-        yield write
-
-
-@contextmanager
-def _delimited(path: Path, delimiter: str) -> Iterator[Write]:
-    with open(path, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter=delimiter)
-
-        def write(block: Table, columns: Columns) -> None:
-            if block.start == 0:
-                writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-
-        yield write
-
-
-@contextmanager
-def _parquet(path: Path, types: Mapping[str, pyarrow.DataType]) -> Iterator[Write]:
-    """Columns of the input have the type of their values in the first block; without any there, text."""
-    writers: list[pyarrow.parquet.ParquetWriter] = []
+    kind, names, tables = Path(output).suffix, list[str](), list[pyarrow.parquet.ParquetWriter]()
 
     def write(block: Table, columns: Columns) -> None:
-        if not writers:
-            known = {name: types.get(name) or pyarrow.infer_type(values) for name, values in columns.items()}
-            text = pyarrow.string()
-            schema = pyarrow.schema({name: text if pyarrow.types.is_null(t) else t for name, t in known.items()})
-            writers.append(pyarrow.parquet.ParquetWriter(path, schema))
+        if kind == ".jsonl":
+            rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+            stream.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+            return
+        is_first = not names
+        names.extend(columns if is_first else [])
+        if unknown := [name for name in columns if name not in names]:
+            begins = f"column `{unknown[0]}` begins after row {block.start}"
+            raise InputError(f"{block.name}: {begins}; give an --output that ends in .jsonl")
+        every = {name: columns.get(name, [None] * len(block)) for name in names}
+        if kind != ".parquet":
+            writer = csv.writer(stream, delimiter="\t" if kind == ".tsv" else ",")
+            writer.writerows([names] if is_first else [])
+            writer.writerows(zip(*every.values(), strict=True))
+            return
+        if is_first:
+            tables.append(opened.enter_context(pyarrow.parquet.ParquetWriter(stream, _schema(every, types))))
         try:
-            writers[0].write_table(pyarrow.table(dict(columns), schema=writers[0].schema))
+            tables[0].write_table(pyarrow.table(every, schema=tables[0].schema))
         except pyarrow.ArrowException as error:
             raise InputError(
                 f"{block.name}: from row {block.start + 1} on a column holds values of another kind than before "
                 f"({error}); give an --output that ends in .jsonl"
             ) from error
 
+    how: dict[str, Any] = {"mode": "wb"} if kind == ".parquet" else {"mode": "w", "encoding": "utf-8", "newline": ""}
     try:
-        yield write
-    finally:
-        for writer in writers:
-            writer.close()
+        with written_aside(output) as aside, open(aside, **how) as stream, ExitStack() as opened:
+            yield write
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written: {error.strerror or error}") from error
+
+
+def _schema(columns: Columns, types: Mapping[str, pyarrow.DataType]) -> pyarrow.Schema:
+    found = {name: types.get(name) or pyarrow.infer_type(values) for name, values in columns.items()}
+    return pyarrow.schema({name: pyarrow.string() if pyarrow.types.is_null(t) else t for name, t in found.items()})
 
 
 def main(argv: Sequence[str]) -> str:

@@ -54,7 +54,8 @@ class RegressionTrainer(SharedTrainer):
     Every checkpoint answers `pipeline("text-classification", dir, function_to_apply="none")` in the ratings' own units:
     a new head starts there (`head.start_in_units`), and the loss alone is divided by the labels' variance. What is
     logged as loss is the mean squared error. The loss of a step is the mean over all of its documents, however they are
-    split into windows, passes, accumulation steps and processes (stock Trainer multiplies it by the number of the last two).
+    split into windows, passes, accumulation steps and processes (stock Trainer multiplies it by the number of the last
+    two).
 
     Args:
         model: a checkpoint folder or Hub id of an encoder or a rating model, or a `PreTrainedModel` with one label.
