@@ -14,7 +14,7 @@ from hf_xling.corpora.rated_corpus import RatedCorpusConfig, read_rated_texts
 from hf_xling.corpora.sources import read_sentences
 from hf_xling.errors import InputError
 from hf_xling.labels import BadRow, class_name, label_values, number_of
-from hf_xling.regression.arguments import RegressionScriptArguments
+from hf_xling.regression.config import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 
 NUMBERS = {

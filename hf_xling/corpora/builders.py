@@ -19,7 +19,7 @@ from hf_xling.corpora.shards import write_config
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import iso_code, language_code
 from hf_xling.hub.cards import counts_table, render_card
-from hf_xling.hub.publish import check_access
+from hf_xling.hub.publish import Destination
 from hf_xling.hub.push import PushArguments
 from hf_xling.hub.values import check_license, check_repo_id
 from hf_xling.provenance.generation_run import GenerationRun, ancestry
@@ -276,7 +276,7 @@ def main(spec: CorpusSpec, argv: Sequence[str]) -> str:
     builder = spec.builder(config)
     if push.push_to_hub and not runs.is_finished(config.output_dir, builder.command, builder.identity):
         # Rights and tag are asked for before the work; of a finished corpus the tag may be there already.
-        check_access(config.repo_id, kind="dataset", private=push.private, tag=push.tag)
+        Destination(config.repo_id, "dataset", private=push.private, tag=push.tag).check_access()
     tables = [f"{name}:\n{counts_table(counts)}" for name, counts in builder.build().items()]
     places = [f"dataset: {config.output_dir}", *push.publish(config.output_dir, config.repo_id)]
     return "\n\n".join([*tables, "\n".join(places)])

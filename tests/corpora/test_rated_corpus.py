@@ -11,7 +11,7 @@ from rated_files import HOSTILE, build, load, reviews, table_of
 
 from hf_xling.corpora.rated_corpus import REASONS
 from hf_xling.errors import InputError
-from hf_xling.regression.arguments import RegressionScriptArguments
+from hf_xling.regression.config import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 
 # The Tamil reviews

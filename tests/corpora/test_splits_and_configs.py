@@ -15,7 +15,7 @@ from hf_xling.corpora.builders import main as build
 from hf_xling.corpora.sources import SPLITS, read_sentences
 from hf_xling.errors import InputError
 from hf_xling.generation.stage import main as generate
-from hf_xling.regression.arguments import RegressionScriptArguments
+from hf_xling.regression.config import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 from hf_xling.tables import named_splits, read_table
 from hf_xling.tables.held_out import read_held_out

@@ -1,4 +1,4 @@
-"""What the head learns: from real ratings, five folds by three seeds, and from the end of long texts."""
+"""Stage 4 as its script runs it: on real ratings, folds by seeds, and in a language unknown to the tokenizer."""
 
 import csv
 import json
@@ -11,8 +11,9 @@ from datasets import Dataset
 from hf_xling.trainers import regression
 
 from hf_xling import RegressionConfig, RegressionTrainer
+from hf_xling.errors import InputError
 from hf_xling.experiments.baselines import make_baselines
-from hf_xling.regression.folds import cross_validation
+from hf_xling.regression.parts import cross_validation
 from hf_xling.sample.encoder import make_encoder
 from hf_xling.tables import read_table
 
@@ -113,3 +114,29 @@ def test_a_signal_at_the_end_is_found_by_those_who_read_it(tmp_path):
     assert scores["head_tail"]["test_mse"] < 0.3 * constant, scores
     # Of a document's windows the last alone knows; their mean is right in order, and drawn towards the middle.
     assert scores["windows"]["test_mse"] < 0.75 * constant and scores["windows"]["test_spearman"] > 0.8, scores
+
+
+TELUGU = ["తెలుగు భాష", "మంచి సినిమా", "చాలా బాగుంది", "నచ్చలేదు"]
+
+
+@pytest.fixture(scope="module")
+def unknown(sentences):
+    return Dataset.from_dict({"text": [*TELUGU] * 8, "label": [1.0, 2.0, 3.0, 4.0] * 8})
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_run_in_another_language_than_its_test_texts_ends_at_once(bert_folder, rated, unknown, tmp_path, split):
+    files = {}
+    for name in ("train", "validation", "test"):
+        files[name] = tmp_path / f"{name}.jsonl"
+        (unknown if name == split else rated.select(range(24))).to_json(files[name], force_ascii=False)
+    argv = [token for name, path in files.items() for token in (f"--{name}_file", str(path))]
+    argv += ["--model_name_or_path", str(bert_folder), "--output_dir", str(tmp_path / "run"), "--max_steps", "1"]
+    argv += ["--use_cpu", "true", "--disable_tqdm", "true"]
+    with pytest.raises(InputError, match=r"column `text`: 100.0% of the tokens unknown, .*--allow_unknown_tokens"):
+        regression.main(argv)
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+    regression.main([*argv, "--allow_unknown_tokens", "true"])
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text("utf-8"))
+    shares = {name: results[f"{name}_dataset_unknown_tokens"] for name in ("eval", "test")}
+    assert shares == {"eval": float(split == "validation"), "test": float(split == "test")}

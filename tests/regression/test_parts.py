@@ -2,7 +2,7 @@
 
 from datasets import Dataset
 
-from hf_xling.regression.folds import cross_validation, hold_out
+from hf_xling.regression.parts import cross_validation, hold_out
 
 TEXTS = [f"படம் {number}" for number in range(12)]
 TWINS = [text.replace("ப", "ப\u200d").replace("ம்", "ம்\ufeff").replace(" ", "\u00a0") for text in TEXTS]

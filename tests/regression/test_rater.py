@@ -11,10 +11,14 @@ from hf_xling.errors import InputError
 from hf_xling.regression.rater import Rater
 
 TEXTS = ["the dog eats fish", "a cat", "the boy wants one tree", "the old houses the bird likes much water"]
+
+
 FAMILIES = [
     *("bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "mpnet", "deberta", "deberta-v2"),
     *("modernbert", "xlm", "xlnet", "convbert", "fnet", "canine", "funnel", "perceiver", "gpt2", "llama", "qwen2"),
 ]
+
+
 ON_NEITHER_SIDE = {"convbert", "fnet", "canine"}
 
 
@@ -108,3 +112,9 @@ def test_a_string_is_one_text(rated, tmp_path, tokenizer):
     for bad in (["a", None], ["a", 3], [["a", "b"]], [float("nan")]):
         with pytest.raises(InputError, match=rf"texts\[{len(bad) - 1}\]: is .*; a text is needed"):
             ensemble.predict(bad)
+
+
+@pytest.mark.parametrize("texts", [None, 5, {"text": "a"}, b"a"])
+def test_what_are_no_texts_is_refused(still, texts):
+    with pytest.raises(InputError, match="texts: a list of texts is needed, not"):
+        RatingEnsemble([Rater.load(still)]).predict(texts)
