@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 from families import save_model
-from regression_runs import assert_the_same_on_disk, configure, lora
+from peft import LoraConfig
+from regression_runs import configure
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
 
 from hf_xling import RegressionTrainer
@@ -17,6 +18,10 @@ FAMILIES = [
     *("bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "mpnet", "deberta", "deberta-v2"),
     *("modernbert", "xlm", "gpt2", "llama", "qwen2"),
 ]
+
+
+def lora(**fields):
+    return LoraConfig(task_type="SEQ_CLS", r=4, lora_dropout=0.0, **fields)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +36,14 @@ def trained(model, rated, folder, tokenizer, peft_config=None, **fields):
     trainer.train()
     trainer.save_model()
     return trainer
+
+
+def assert_the_same_on_disk(trainer, rated, folder):
+    wanted = trainer.predict(rated).predictions[:, 0]
+    assert wanted.std() > 0.01, "all ratings are one"
+    torch.manual_seed(123)  # what is made new when it is loaded would be another
+    found = Rater.load(folder).logits(rated["text"][:])[:, 0]
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize("given", ["object", "name"])

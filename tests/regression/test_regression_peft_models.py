@@ -4,7 +4,8 @@ import pytest
 import torch
 from families import save_model
 from peft import LoraConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
-from regression_runs import assert_the_same_on_disk, configure, lora
+from regression_runs import configure
+from test_regression_adapters import assert_the_same_on_disk, lora
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
 
 from hf_xling import RegressionTrainer
