@@ -6,6 +6,8 @@ import re
 import unicodedata
 from html import unescape
 
+from hf_xling.folding import CONTROLS
+
 # Between the words of two blocks nothing needs to stand but their tags; these become line breaks.
 BLOCKS = """address article aside blockquote body br center dd details div dl dt fieldset figcaption figure footer form
 h1 h2 h3 h4 h5 h6 head header hr html li main nav newline ol option p pre section select summary table tbody td tfoot
@@ -33,8 +35,8 @@ COMMENT = re.compile("<!--.*?-->", re.DOTALL)
 LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 # Runs of white space that are not one space or one line break already: most are, and need no call.
 SPACES = re.compile(r"[\s\u200b]{2,}|[^\S \n]|\u200b")
-# Control characters that are no white space; byte-order mark, soft hyphen and word joiner, which show nothing.
-UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\u00ad\u2060]+")
+# Beside controls the byte-order mark, soft hyphen and word joiner, which show nothing and spell no word.
+UNSEEN = re.compile(f"[{CONTROLS}\ufeff\u00ad\u2060]+")
 
 
 def clean_text(text: str) -> str:

@@ -13,8 +13,11 @@ from tqdm import tqdm
 from hf_xling.errors import InputError, XlingError, one_line
 
 DEBUG_VARIABLE = "HF_XLING_DEBUG"
-# What a path that somebody gave can raise, wherever it is opened.
-_OF_PATHS = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
+# What opening a path that somebody gave can fail with.
+_OF_PATHS = {
+    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    errno.ELOOP,
+}
 _NOTED: set[str] = set()  # what `note_once` has said of this command
 
 
@@ -43,8 +46,7 @@ def run_command(main: Callable[[Sequence[str]], str | None], argv: Sequence[str]
         if isinstance(error, XlingError):
             print(f"error: {one_line(error)}", file=sys.stderr)
             return error.status
-        of_path = isinstance(error, _OF_PATHS) or getattr(error, "errno", None) in (errno.ENAMETOOLONG, errno.ELOOP)
-        if of_path and error.filename is not None:
+        if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename is not None:
             print(f"error: {one_line(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
             return InputError.status
         hint = "" if debug else " (--debug shows the traceback)"

@@ -17,37 +17,14 @@ from matplotlib.legend import Legend
 # Okabe and Ito's palette, told apart with any colour vision.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-INK, MUTED, FAINT = "#1f2328", "#59636e", "#d5dae0"
-STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": MUTED,
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "figure.facecolor": "white",
-    "figure.dpi": 150,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial", "sans-serif"],
-    "font.size": 10,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "savefig.dpi": 150,
-    "text.color": INK,
-    "text.parse_math": False,  # text from data is never read as mathematics
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-}
+INK, MUTED = "#1f2328", "#59636e"
+STYLE = Path(__file__).with_suffix(".mplstyle")
 
 
 @contextmanager
 def in_style(**style: Any) -> Iterator[None]:
     """Draw in this style, with `style` over it, whatever the user's matplotlibrc says."""
-    with matplotlib.style.context(["default", {**STYLE, **style}]), warnings.catch_warnings():
+    with matplotlib.style.context(["default", STYLE, style]), warnings.catch_warnings():
         # Names may be in a script, such as Tamil, that matplotlib's font lacks.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
         yield

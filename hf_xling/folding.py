@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
+from typing import TypeGuard
 
-# Code points that show nothing: Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, with the reserved
-# ones: joiners, variation selectors, soft hyphen, byte-order mark, marks of direction, fillers, tags), controls that
-# are no white space, the marks of interlinear annotation, and letters and controls without a shape: the empty cell of
-# Braille, the null note head, the filler of Khitan, the joiners of Egyptian hieroglyphs.
+# Beginnings and ends of ranges, for a regular expression's `[]`.
+CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # those that are no white space
+# Soft hyphen, zero-width non-joiner and joiner, word joiner: within words, where half of all writers leave them out.
+WITHIN_WORDS = "\u00ad\u200c\u200d\u2060"
+# Code points that show nothing: controls, Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, with the
+# reserved ones: joiners, variation selectors, soft hyphen, byte-order mark, marks of direction, fillers, tags), the
+# marks of interlinear annotation, and letters and controls without a shape: the empty cell of Braille, the null note
+# head, the filler of Khitan, the joiners of Egyptian hieroglyphs.
 _SHOW_NOTHING = (
-    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u2800\U00013430-\U0001343f\U00016fe4\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    f"{CONTROLS}{WITHIN_WORDS}\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "\u2061-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u2800\U00013430-\U0001343f\U00016fe4\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U0001d159\U000e0000-\U000e0fff"
 )
 _UNSEEN = re.compile(f"[{_SHOW_NOTHING}]+")
@@ -37,13 +43,34 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
-def is_empty(text: str) -> bool:
-    """Whether nothing is left of `text` when it is folded.
+def has_text(value: object) -> TypeGuard[str]:
+    """Whether `value` is a string in which a reader sees something: what is left when it is folded.
 
-    >>> is_empty("\\u200b \\u3164"), is_empty("a")
-    (True, False)
+    >>> has_text("a"), has_text("\\u200b \\u3164"), has_text(None)
+    (True, False, False)
     """
-    return _SEEN.search(text) is None
+    return isinstance(value, str) and _SEEN.search(value) is not None
+
+
+def is_empty(text: str) -> bool:
+    """The opposite of `has_text`."""
+    return not has_text(text)
+
+
+class Characters(dict[int, int | str | None]):
+    """A table for `str.translate` that fills itself: each character is looked up in Unicode's tables once.
+
+    Args:
+        becomes: what takes a character's place (None: nothing), by its code point and its general category.
+    """
+
+    def __init__(self, becomes: Callable[[int, str], int | str | None]):
+        super().__init__()
+        self._becomes = becomes
+
+    def __missing__(self, point: int) -> int | str | None:
+        self[point] = self._becomes(point, unicodedata.category(chr(point)))
+        return self[point]
 
 
 def same_digits(text: str) -> str:

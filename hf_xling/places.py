@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from hf_xling.errors import one_line
+from hf_xling.folding import has_text
 from hf_xling.runs import content_hash
 from hf_xling.tables import HUB_ID, is_hub_id
 
@@ -96,7 +97,7 @@ def _bibtex(body: str) -> list[str]:
 def texts(value: Any) -> tuple[str, ...]:
     """The texts in a field of a card, which may be one or several, or something else."""
     values = [value] if isinstance(value, str) else value if isinstance(value, list) else ()
-    return tuple(dict.fromkeys(each for each in values if isinstance(each, str) and each.strip()))
+    return tuple(dict.fromkeys(filter(has_text, values)))
 
 
 def card_of(path: Path | None) -> dict[str, Any]:

@@ -31,6 +31,13 @@ COMMON_TRAINING_FIELDS = {
 }
 
 
+def option(help: str, default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field with its line of `--help`; a field without a default must be given."""
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": help})
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
 def section(help: str) -> Any:
     """A dataclass field that holds a mapping of a recipe: `simcse: {max_steps: 10}`, or `--simcse.max_steps 10`."""
     return dataclasses.field(default_factory=dict, metadata={"help": help, "section": True})
@@ -44,7 +51,7 @@ class RecipeParser(HfArgumentParser):
         kwargs: passed to `argparse.ArgumentParser` (`prog`, `description`, `epilog`).
     """
 
-    def __init__(self, dataclass_types: Sequence[type], **kwargs: Any):
+    def __init__(self, dataclass_types: Sequence[Any], **kwargs: Any):
         self.sections: list[str] = []
         self.rare: list[argparse.Action] = []
         # Abbreviated options would hide misspelt ones.
@@ -114,7 +121,7 @@ class RecipeParser(HfArgumentParser):
                 inherited = inherited or self.add_argument_group("training (fields of transformers.TrainingArguments)")
                 group = inherited
             before = len(self._actions)
-            self._parse_dataclass_field(group, field)
+            self._parse_dataclass_field(group, field)  # type: ignore[arg-type]  # it only adds an argument
             for action in self._actions[before:]:
                 if action.const is False:  # the `--no_…` of a flag that is on, with the help of that flag
                     action.help = f"the opposite of --{field.name}"
@@ -173,7 +180,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
         super().__init__(prog, max_help_position=32, width=110)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        metavar = action.metavar or (action.dest.upper() if action.nargs != 0 else "")
+        metavar = str(action.metavar or (action.dest.upper() if action.nargs != 0 else ""))
         if action.choices:
             shown = list(map(str, action.choices))
             metavar = "{" + ",".join(shown if len(shown) <= 6 else [*shown[:4], "…"]) + "}"

@@ -158,10 +158,8 @@ def _refuse_other_run(folder: Path, command: str, arguments: Mapping[str, Any]) 
 
 def _contents(folder: Path) -> list[Path]:
     """What lies in `folder` beside the record of a run and hidden files."""
-    own = (RUN_FILE, LOCK_FILE)
-    return (
-        [path for path in folder.iterdir() if path.name[0] != "." and path.name not in own] if folder.is_dir() else []
-    )
+    there = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in there if path.name[0] != "." and path.name not in (RUN_FILE, LOCK_FILE)]
 
 
 def _keep_others_out(folder: Path) -> None:
@@ -216,16 +214,17 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
 
 def reopen(folder: str | Path) -> None:
     """Record that the run in `folder` is not finished: what it wrote is about to be replaced."""
-    run = read_run(folder)
-    assert run is not None, f"{folder} was not claimed"
-    write_json(Path(folder) / RUN_FILE, {**run, "finished": False})
+    _record(folder, finished=False)
 
 
 def finish(folder: str | Path, **facts: Any) -> None:
     """Record that the run in `folder` is finished, with what the next stage needs to know of it."""
+    _record(folder, finished=True, **facts)
+    if (lock := _HELD.pop(Path(folder).resolve(), None)) is not None:
+        lock.release()
+
+
+def _record(folder: str | Path, **facts: Any) -> None:
     run = read_run(folder)
     assert run is not None, f"{folder} was not claimed"
-    write_json(Path(folder) / RUN_FILE, {**run, "finished": True, **facts})
-    lock = _HELD.pop(Path(folder).resolve(), None)
-    if lock is not None:
-        lock.release()
+    write_json(Path(folder) / RUN_FILE, {**run, **facts})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hf_xling.folding import fold, is_empty, same_digits
+from hf_xling.folding import fold, has_text, same_digits
 
 KSHA = "க்ஷ மிக நல்ல படம்"
 # Of Unicode's Default_Ignorable_Code_Point one of each range, and what else shows nothing.
@@ -25,8 +25,12 @@ def test_what_nobody_sees_is_nothing(mark):
 
 
 @given(st.text() | st.text(st.sampled_from([*UNSEEN, *" \n\u00a0\u2003aAﬃ\ud800"])))
-def test_a_text_is_empty_if_nothing_is_left_when_it_is_folded(text):
-    assert is_empty(text) == (not fold(text))
+def test_there_is_text_if_something_is_left_when_it_is_folded(text):
+    assert has_text(text) == bool(fold(text))
+
+
+def test_what_is_no_string_has_no_text():
+    assert not any(map(has_text, (None, float("nan"), 1, b"a", ["a"])))
 
 
 @pytest.mark.parametrize(

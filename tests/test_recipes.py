@@ -224,7 +224,7 @@ def test_threads_parse_the_same_dataclass_side_by_side() -> None:
     """As the trainings of an experiment do."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from hf_xling.regression.arguments import RegressionScriptArguments
+    from hf_xling.regression.config import RegressionScriptArguments
 
     before = {spec.name: spec.type for spec in dataclasses.fields(RegressionScriptArguments)}
     argv = ["--model_name_or_path", "m", "--train_file", "t.csv", "--seeds", "1", "2"]

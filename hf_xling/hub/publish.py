@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationDelete,
-    HfApi,
-    RepoFile,
-    constants,
-    get_token,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoFile, constants, get_token
 from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.errors import RepositoryNotFoundError as NotThere
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 import hf_xling
 from hf_xling.errors import one_line
@@ -58,135 +51,171 @@ class Publication:
         return f"{done}: {self.url}, commit {self.sha}, tag {self.tag}"
 
 
-def publish(
-    folder: str | Path,
-    repo_id: str,
-    *,
-    kind: Kind,
-    private: bool | None = None,
-    token: str | None = None,
-    revision: str | None = None,
-    tag: str | None = None,
-    message: str | None = None,
-) -> Publication:
-    """Make the repository `repo_id` hold what `contents` finds in `folder`, by one commit at most.
+@dataclass(frozen=True)
+class Destination:
+    """A repository on the Hub that a folder is pushed to.
 
-    Data and weights that the folder has no more are removed from it if its card is one of ours, what others put beside
-    them stays. A push that failed can be repeated: files that have arrived are not sent again. One that meets another
-    goes after it.
-
-    Args:
-        folder: of a dataset or a model.
+    Attributes:
         repo_id: `org/name`, or a name of the user's own; made if it is not there.
         kind: of repository.
         private: make it private; one that is public already is refused then.
         token: of the Hub; by default the saved one.
         revision: the branch; `main` by default.
         tag: of the commit; by default the next of `v1`, `v2`, … if it has none.
-        message: of the commit; by default the tag.
 
     Raises:
-        InputError: no token or none with the rights, a bad name, one that another kind of repository has or one whose
-            files of another make would be removed, a tag that stands on another commit, or a folder with nothing to
-            publish or nothing that may be.
-        XlingError: the Hub cannot be reached, or fails.
+        InputError: a name that the Hub does not take.
     """
-    check_repo_id(repo_id, kind)
-    check_ref(tag, "--tag")
-    check_revision(revision, "--hub_revision")
-    with refusals(repo_id, f"{folder} is ready", token, ": the same command pushes it"):
-        api = _client(token)
-        name = _full_name(api, repo_id)
-        files = contents(Path(folder), kind, name)
-        if not _is_there(api, name, kind, private):
-            api.create_repo(name, repo_type=kind, private=private or None, exist_ok=True)
-        push = _Push(api, {"repo_id": name, "repo_type": kind}, files, revision)
-        sha, is_new = push.commit(kind, tag, message)
-        return Publication(_url(api, name, kind), sha, push.mark(sha, tag), is_new)
+
+    repo_id: str
+    kind: Kind
+    private: bool | None = None
+    token: str | None = field(default=None, repr=False)
+    revision: str | None = None
+    tag: str | None = None
+
+    def __post_init__(self) -> None:
+        check_repo_id(self.repo_id, self.kind)
+        check_ref(self.tag, "--tag")
+        check_revision(self.revision, "--hub_revision")
+
+    def publish(self, folder: str | Path) -> Publication:
+        """Make the repository hold what `contents` finds in `folder`, by one commit at most.
+
+        Data and weights that the folder has no more are removed from it if its card is one of ours, what others put
+        beside them stays. A push that failed can be repeated: files that have arrived are not sent again. One that
+        meets another goes after it.
+
+        Raises:
+            InputError: no token or none with the rights, a name that another kind of repository has or one whose files
+                of another make would be removed, a tag of another commit, or a folder with nothing to publish or
+                nothing that may be.
+            XlingError: the Hub cannot be reached, or fails.
+        """
+        with refusals(self.repo_id, f"{folder} is ready", self.token, ": the same command pushes it"):
+            api = self._client()
+            name = self._full_name(api.whoami)
+            files = contents(Path(folder), self.kind, name)
+            if not self._is_there(api, name):
+                api.create_repo(name, repo_type=self.kind, private=self.private or None, exist_ok=True)
+            push = _Push(api, name, self.kind, self.revision, self.tag)
+            sha, is_new = push.commit(files)
+            url = f"{api.endpoint}/{'datasets/' if self.kind == 'dataset' else ''}{name}"
+            return Publication(url, sha, push.mark(sha), is_new)
+
+    def check_access(self) -> Destination:
+        """The same with its full name, once it seems that one may push to it: for before long work. Changes nothing.
+
+        What is pushed is new, so a tag that is there would have to move.
+
+        Raises:
+            InputError, XlingError: as for `publish`.
+        """
+        with refusals(self.repo_id, "nothing has been done yet", self.token):
+            api = self._client()
+            account = api.whoami()
+            name = self._full_name(lambda: account)
+            organisations = {org["name"]: org.get("roleInOrg") for org in account.get("orgs", ())}
+            roles = {each.lower(): role for each, role in {account["name"]: None, **organisations}.items()}
+            owner = name.split("/")[0].lower()
+            of_token = ((account.get("auth") or {}).get("accessToken") or {}).get("role")
+            if owner not in roles or "read" in (roles[owner], of_token):
+                raise Refusal(f"the token (of {account['name']}) has no right to write there")
+            branches, pulls, tags = {constants.DEFAULT_REVISION}, set(), {}
+            if self._is_there(api, name):
+                refs = api.list_repo_refs(name, repo_type=self.kind, include_pull_requests=True)
+                branches = {branch.name for branch in refs.branches}
+                pulls = {pull.ref for pull in refs.pull_requests or ()}
+                tags = {ref.name: ref.target_commit for ref in refs.tags}
+            _refuse_moving(self.tag, tags, None)
+            if self.revision is not None and self.revision.removeprefix("refs/heads/") not in branches | pulls:
+                known = ", ".join(sorted(branches))
+                raise Refusal(f"has no branch {self.revision}, which --hub_revision gives; it has {known}")
+            return replace(self, repo_id=name)
+
+    def _client(self) -> HfApi:
+        if constants.is_offline_mode():
+            raise OfflineModeIsEnabled
+        token = self.token or get_token()
+        if token is None:
+            raise LocalTokenNotFoundError
+        return HfApi(token=token, library_name="hf_xling", library_version=hf_xling.__version__)
+
+    def _full_name(self, whoami: Callable[[], dict[str, Any]]) -> str:
+        return self.repo_id if "/" in self.repo_id else f"{whoami()['name']}/{self.repo_id}"
+
+    def _is_there(self, api: HfApi, name: str) -> bool:
+        """Whether the repository exists; one of another kind, or a public one for a private, is refused."""
+        try:
+            info = api.repo_info(name, repo_type=self.kind)
+        except NotThere:
+            other = "model" if self.kind == "dataset" else "dataset"
+            if api.repo_exists(name, repo_type=other):
+                raise Refusal(f"is the name of a {other}; give the {self.kind} another") from None
+            return False
+        if self.private and info.private is False:
+            raise Refusal("is public, and --private was asked for; make it private on the Hub, or give another name")
+        return True
 
 
-def check_access(
-    repo_id: str,
-    *,
-    kind: Kind,
-    private: bool | None = None,
-    token: str | None = None,
-    revision: str | None = None,
-    tag: str | None = None,
-) -> str:
-    """The full name of a repository, once it seems that one may push to it: for before long work. Changes nothing.
-
-    What is pushed is new, so a tag that is there would have to move.
-
-    Raises:
-        InputError, XlingError: as for `publish`.
-    """
-    check_repo_id(repo_id, kind)
-    with refusals(repo_id, "nothing has been done yet", token):
-        api = _client(token)
-        account = api.whoami()
-        name = _full_name(api, repo_id, account)
-        namespaces = {account["name"]: None, **{org["name"]: org.get("roleInOrg") for org in account.get("orgs", ())}}
-        roles = {each.lower(): role for each, role in namespaces.items()}
-        owner = name.split("/")[0].lower()
-        of_token = ((account.get("auth") or {}).get("accessToken") or {}).get("role")
-        if owner not in roles or "read" in (roles[owner], of_token):
-            raise Refusal(f"the token (of {account['name']}) has no right to write there")
-        asked = {"repo_type": kind, "include_pull_requests": True}
-        refs = api.list_repo_refs(name, **asked) if _is_there(api, name, kind, private) else None
-        _refuse_moving(tag, {ref.name: ref.target_commit for ref in refs.tags} if refs else {}, None)
-        branches = {branch.name for branch in refs.branches} if refs else {constants.DEFAULT_REVISION}
-        pulls = {pull.ref for pull in (refs and refs.pull_requests) or ()}
-        if revision is not None and revision.removeprefix("refs/heads/") not in branches | pulls:
-            raise Refusal(f"has no branch {revision}, which --hub_revision gives; it has {', '.join(sorted(branches))}")
-        return name
+# Another push came in between: once more, against what is there now.
+_again = retry(
+    retry=retry_if_exception(is_conflict),
+    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_random_exponential(multiplier=0.25, max=8),
+    reraise=True,
+)
 
 
 class _Push:
-    """A push to one repository: its commit, its tag, each again where another push came in between."""
+    """A push to one repository: its commit and its tag."""
 
-    def __init__(self, api: HfApi, repo: dict[str, Any], files: dict[str, Content], branch: str | None):
-        self.api, self.repo, self.files, self.branch = api, repo, files, branch
-        self._additions: dict[str, CommitOperationAdd] = {}
+    def __init__(self, api: HfApi, name: str, kind: Kind, branch: str | None, tag: str | None):
+        self.api, self.name, self.kind, self.branch, self.tag = api, name, kind, branch, tag
 
-    def commit(self, kind: Kind, tag: str | None, message: str | None) -> tuple[str, bool]:
+    @_again
+    def commit(self, files: Mapping[str, Content]) -> tuple[str, bool]:
         """The commit that holds the files, and whether it was made here."""
-        for attempt in _attempts():
-            with attempt:
-                head = self.api.repo_info(**self.repo, revision=self.branch).sha
-                listed = self.api.list_repo_tree(**self.repo, recursive=True, revision=head)
-                there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
-                new = [path for path, content in self.files.items() if not is_same(there.get(path), content)]
-                stale = self._stale([path for path in there if path not in self.files], README in there, kind, head)
-                changes = [*map(self._addition, new), *map(CommitOperationDelete, stale)]
-                tags = self._tags()
-                _refuse_moving(tag, tags, None if changes else head)
-                if not changes:
-                    return head, False
-                told = message or f"Publish {tag or _next(tags)}"
-                options = {"commit_message": told, "parent_commit": head, "revision": self.branch}
-                return self.api.create_commit(**self.repo, operations=changes, **options).oid, True
-        raise AssertionError("the last attempt raises")
+        head = self.api.repo_info(self.name, repo_type=self.kind, revision=self.branch).sha
+        assert head is not None, "the Hub names the commit of a branch"
+        listed = self.api.list_repo_tree(self.name, repo_type=self.kind, recursive=True, revision=head)
+        there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
+        # The client would leave out what is there already, but a tag must be refused before anything is sent.
+        new = [path for path, content in files.items() if not is_same(there.get(path), content)]
+        stale = self._stale([path for path in there if path not in files], README in there, head)
+        tags = self._tags()
+        if not new and not stale:
+            _refuse_moving(self.tag, tags, head)
+            return head, False
+        _refuse_moving(self.tag, tags, None)
+        done = self.api.create_commit(
+            self.name,
+            [*(CommitOperationAdd(path, files[path]) for path in new), *map(CommitOperationDelete, stale)],
+            commit_message=f"Publish {self.tag or _next(tags)}",
+            repo_type=self.kind,
+            revision=self.branch,
+            parent_commit=head,
+        )
+        return done.oid, True
 
-    def mark(self, sha: str, tag: str | None) -> str:
+    @_again
+    def mark(self, sha: str) -> str:
         """The tag of the commit `sha`, which is made if it has none."""
-        for attempt in _attempts():
-            with attempt:
-                tags = self._tags()
-                _refuse_moving(tag, tags, sha)
-                own = [name for name, target in tags.items() if target == sha]
-                if tag is None and own:
-                    return max(own, key=_number)
-                if tag not in own:
-                    self.api.create_tag(**self.repo, tag=tag or _next(tags), revision=sha)
-                return tag or _next(tags)
-        raise AssertionError("the last attempt raises")
+        tags = self._tags()
+        _refuse_moving(self.tag, tags, sha)
+        own = [name for name, target in tags.items() if target == sha]
+        if self.tag is None and own:
+            return max(own, key=_number)
+        tag = self.tag or _next(tags)
+        if tag not in own:
+            self.api.create_tag(self.name, repo_type=self.kind, tag=tag, revision=sha)
+        return tag
 
-    def _stale(self, others: list[str], has_card: bool, kind: Kind, head: str) -> list[str]:
+    def _stale(self, others: list[str], has_card: bool, head: str) -> list[str]:
         """Which of the files `others` to remove; refused where the card does not say that they are ours."""
-        results = [path for path in others if kind == "model" and is_result(path)]
+        results = [path for path in others if self.kind == "model" and is_result(path)]
         ours = {path for path in results if MEASURED in self._text(path, head)}
-        stale = [path for path in others if path in ours or is_stale(path, kind)]
+        stale = [path for path in others if path in ours or is_stale(path, self.kind)]
         if stale and not (has_card and BUILT in self._text(README, head)):
             more = f" and {len(stale) - 1:,} more" if len(stale) > 1 else ""
             raise Refusal(
@@ -197,57 +226,11 @@ class _Push:
 
     def _text(self, path: str, head: str) -> str:
         """A file in the repository, its lines as one: YAML breaks them anywhere."""
-        file = self.api.hf_hub_download(**self.repo, filename=path, revision=head)
+        file = self.api.hf_hub_download(self.name, path, repo_type=self.kind, revision=head)
         return " ".join(Path(file).read_text(encoding="utf-8", errors="replace").split())
 
-    def _addition(self, path: str) -> CommitOperationAdd:
-        """The same at each attempt: it knows that it has been sent."""
-        if path not in self._additions:
-            self._additions[path] = CommitOperationAdd(path, self.files[path])
-        return self._additions[path]
-
     def _tags(self) -> dict[str, str]:
-        return {ref.name: ref.target_commit for ref in self.api.list_repo_refs(**self.repo).tags}
-
-
-def _attempts() -> Iterator[Any]:
-    return Retrying(
-        retry=retry_if_exception(is_conflict),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.25, max=8),
-        reraise=True,
-    )
-
-
-def _client(token: str | None) -> HfApi:
-    if constants.is_offline_mode():
-        raise OfflineModeIsEnabled
-    token = token or get_token()
-    if token is None:
-        raise LocalTokenNotFoundError
-    return HfApi(token=token, library_name="hf_xling", library_version=hf_xling.__version__)
-
-
-def _full_name(api: HfApi, repo_id: str, account: dict[str, Any] | None = None) -> str:
-    return repo_id if "/" in repo_id else f"{(account or api.whoami())['name']}/{repo_id}"
-
-
-def _is_there(api: HfApi, name: str, kind: Kind, private: bool | None) -> bool:
-    """Whether the repository exists; one of another kind in its place, or a public one for a private, is refused."""
-    try:
-        info = api.repo_info(name, repo_type=kind)
-    except NotThere:
-        other = "model" if kind == "dataset" else "dataset"
-        if api.repo_exists(name, repo_type=other):
-            raise Refusal(f"is the name of a {other}; give the {kind} another") from None
-        return False
-    if private and info.private is False:
-        raise Refusal("is public, and --private was asked for; make it private on the Hub, or give another name")
-    return True
-
-
-def _url(api: HfApi, name: str, kind: Kind) -> str:
-    return f"{api.endpoint}/{'datasets/' if kind == 'dataset' else ''}{name}"
+        return {ref.name: ref.target_commit for ref in self.api.list_repo_refs(self.name, repo_type=self.kind).tags}
 
 
 def _refuse_moving(tag: str | None, tags: dict[str, str], sha: str | None) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hf_xling.errors import InputError
-from hf_xling.hub.publish import check_access, publish
+from hf_xling.hub.publish import Destination
 from hf_xling.hub.values import check_ref, check_repo_id, check_revision
+from hf_xling.recipes import option
 
 _TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 
@@ -17,9 +18,9 @@ _TAG_HELP = "tag of this release on the Hub; default: the next of v1, v2, …"
 class PushArguments:
     """Whether and how a command publishes the dataset that it builds; the token is the saved one, or HF_TOKEN."""
 
-    push_to_hub: bool = field(default=False, metadata={"help": "publish the finished folder on the Hub as --repo_id"})
-    private: bool = field(default=False, metadata={"help": "make the repository private"})
-    tag: str | None = field(default=None, metadata={"help": _TAG_HELP})
+    push_to_hub: bool = option("publish the finished folder on the Hub as --repo_id", False)
+    private: bool = option("make the repository private", False)
+    tag: str | None = option(_TAG_HELP, None)
 
     _argument_group_name = "publishing"
 
@@ -35,7 +36,7 @@ class PushArguments:
         if not self.push_to_hub:
             return []
         assert repo_id is not None, "check() was not called"
-        return [str(publish(folder, repo_id, kind="dataset", private=self.private, tag=self.tag))]
+        return [str(Destination(repo_id, "dataset", self.private, tag=self.tag).publish(folder))]
 
 
 @dataclass
@@ -50,12 +51,10 @@ class TrainingPushArguments:
         default=False, metadata={"aliases": ["--private"], "help": "make the repository private (or --private)"}
     )
     hub_tag: str | None = field(default=None, metadata={"aliases": ["--tag"], "help": f"{_TAG_HELP} (or --tag)"})
-    hub_strategy: str = field(
-        default="end", metadata={"help": "when to push; other than at the end a pickle of all arguments would go too"}
-    )
+    hub_strategy: str = option("when to push; other than at the end a pickle of all arguments would go too", "end")
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[misc]  # that of TrainingArguments
         if self.hub_strategy != "end":
             raise InputError(
                 f"--hub_strategy {self.hub_strategy}: would push a pickle of all arguments, the token among them; "
@@ -64,7 +63,7 @@ class TrainingPushArguments:
         check_repo_id(self.hub_model_id, "model")
         check_ref(self.hub_tag, "--tag")
         check_revision(getattr(self, "hub_revision", None), "--hub_revision")
-        self.hub_private_repo = self.hub_private_repo or None  # which leaves it to the organisation
+        self.hub_private_repo = self.hub_private_repo or None  # type: ignore[assignment]  # None: as the organisation has it
 
 
 class ModelPush:
@@ -79,17 +78,16 @@ class ModelPush:
     """
 
     def __init__(self, args: Any, is_finished: bool):
-        self.args = args
+        self.folder = args.output_dir
         self.wanted, args.push_to_hub = args.push_to_hub and args.should_save, False
-        self.repo_id = args.hub_model_id or Path(args.output_dir).resolve().name
-        if self.wanted and not is_finished:
-            options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
-            self.repo_id = args.hub_model_id = check_access(self.repo_id, kind="model", tag=args.hub_tag, **options)
+        if self.wanted:
+            name = args.hub_model_id or Path(args.output_dir).resolve().name
+            options = {"token": args.hub_token, "revision": args.hub_revision, "tag": args.hub_tag}
+            self.destination = Destination(name, "model", args.hub_private_repo, **options)
+            if not is_finished:
+                self.destination = self.destination.check_access()
+                args.hub_model_id = self.destination.repo_id
 
     def publish(self) -> list[str]:
         """Push the output folder if that is asked for; return the closing line on it."""
-        if not self.wanted:
-            return []
-        args = self.args
-        options = {"private": args.hub_private_repo, "token": args.hub_token, "revision": args.hub_revision}
-        return [str(publish(args.output_dir, self.repo_id, kind="model", tag=args.hub_tag, **options))]
+        return [str(self.destination.publish(self.folder))] if self.wanted else []

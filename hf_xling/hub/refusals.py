@@ -15,10 +15,10 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import httpx  # httpx or httpx2: what the installed huggingface_hub takes
 
 from hf_xling.errors import InputError, XlingError, one_line
 
-_HTTPError = HfHubHTTPError.__mro__[1]  # of httpx or httpx2: the library that the installed huggingface_hub takes
 LOGIN = "`hf auth login` saves one, and so does HF_TOKEN=… for one command"
 
 
@@ -38,7 +38,7 @@ def refusals(repo_id: str, then: str, token: str | None, again: str = "") -> Ite
     """
     try:
         yield
-    except (Refusal, OSError, RuntimeError, ValueError, _HTTPError) as error:
+    except (Refusal, OSError, RuntimeError, ValueError, httpx.HTTPError) as error:
         sort, said = _explained(error)
         said = said.replace(token, "…") if token else said
         raise sort(f"--repo_id {repo_id}: {one_line(said, 160)}; {then}{again if _may_pass(error) else ''}") from error
@@ -71,7 +71,7 @@ def _explained(error: BaseException) -> tuple[type[XlingError], str]:
             return InputError, f"there is no token for the Hub; {LOGIN}"
         if _has_answer(cause):
             return _answered(cause)
-        if isinstance(cause, (_HTTPError, ConnectionError, TimeoutError)):
+        if isinstance(cause, (httpx.HTTPError, ConnectionError, TimeoutError)):
             return XlingError, f"the Hub at {constants.ENDPOINT} cannot be reached ({type(cause).__name__})"
         cause = cause.__cause__
     return XlingError, f"{type(error).__name__}: {error}"

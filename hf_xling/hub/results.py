@@ -72,36 +72,30 @@ def regression_evidence(results: Mapping[str, Any]) -> Evidence | None:
     metrics = [name for name in METRICS if f"{split}_{name}" in results]
     if not metrics:
         return None
+
+    def row(prefix: str) -> list[str]:
+        return [_number(results, f"{prefix}_{name}") for name in metrics]
+
     folds, seeds = results.get("folds"), results.get("seeds", [results.get("seed")])
-    runs = len(seeds) * (folds or 1)
-    seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    what = "texts"
-    if split == "validation":
+    on = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    if f"n_{split}" in results:
         chose = ", which chose the checkpoint, and so says too much good of it" if "chosen_by" in results else ""
-        what = f"texts of the validation set{chose}"
-    on = f"{results[f'n_{split}']:,} {what}; {seeded}" if f"n_{split}" in results else seeded
-    if folds:
-        on = f"cross-validation in {folds} folds; {on}"
-    if runs == 1:
-        rows = [("this model", [_number(results.get(f"{split}_{name}")) for name in metrics])]
-        values, on = _finite(results, split, metrics), f"{on}; one training, so that no spread is known"
+        what = "texts" if split == "test" else f"texts of the validation set{chose}"
+        on = f"{results[f'n_{split}']:,} {what}; {on}"
+    on = f"cross-validation in {folds} folds; {on}" if folds else on
+    values = _finite(results, split, metrics)
+    if (runs := len(seeds) * (folds or 1)) == 1:
+        rows, on = [("this model", row(split))], f"{on}; one training, so that no spread is known"
     else:
-        spread = [(results.get(f"{split}_{name}"), results.get(f"{split}_{name}_std")) for name in metrics]
-        label = f"each of {runs} models alone: mean ± sample standard deviation{' over folds and seeds' * bool(folds)}"
-        rows, values = [(label, [_number(*each) for each in spread])], _finite(results, split, metrics)
-        for prefix, what in (("out_of_fold", "in cross-validation"), ("ensemble_test", "on the test set")):
+        over = " over folds and seeds" if folds else ""
+        rows = [(f"each of {runs} models alone: mean ± sample standard deviation{over}", row(split))]
+        for prefix, place in (("out_of_fold", "in cross-validation"), ("ensemble_test", "on the test set")):
             if f"{prefix}_{metrics[0]}" in results:
-                rows.append(
-                    (
-                        f"the mean of their predictions, {what}",
-                        [_number(results.get(f"{prefix}_{name}")) for name in metrics],
-                    )
-                )
+                rows.append((f"the mean of their predictions, {place}", row(prefix)))
                 values = _finite(results, prefix, metrics)
     for metric, (key, said) in BASELINES.items():
         if metric in metrics and results.get(f"{split}_{key}") is not None:
-            value = _number(results[f"{split}_{key}"], results.get(f"{split}_{key}_std"))
-            rows.append((said, [value if name == metric else "" for name in metrics]))
+            rows.append((said, [_number(results, f"{split}_{key}") if name == metric else "" for name in metrics]))
     return Evidence(on, metrics, rows, values)
 
 
@@ -117,29 +111,33 @@ def contrastive_evidence(history: Iterable[Mapping[str, Any]], chance: Mapping[s
         history: `log_history` of a Trainer.
         chance: of some metrics, what a model gets that cannot tell texts apart.
     """
-    rows: list[tuple[str, dict[str, float]]] = []
-    last: dict[str, float] = {}
-    for what, prefix, names in (("in training", "", ["loss"]), ("held out", "eval_", list(_HELD_OUT))):
+    rows: list[tuple[str, Mapping[str, float | None]]] = []
+    last: dict[str, float | None] = {}
+    for what, prefix, names in (("in training", "", {"loss": "loss"}), ("held out", "eval_", _HELD_OUT)):
         entries = [entry for entry in history if any(f"{prefix}{name}" in entry for name in names)]
-        for entry in dict.fromkeys((0, len(entries) - 1)) if entries else ():
-            told = entries[entry]
-            last = {_HELD_OUT[name] if prefix else name: told.get(f"{prefix}{name}") for name in names}
-            rows.append((f"{what}, step {told.get('step', 0):,}", last))
+        for entry in entries[:1] + entries[1:][-1:]:
+            last = {told: entry.get(f"{prefix}{name}") for name, told in names.items()}
+            rows.append((f"{what}, step {entry.get('step', 0):,}", last))
     if not rows:
         return None
-    rows.append(("a model that cannot tell texts apart", dict(chance)))
-    columns = [name for name in METRICS if any(values.get(name) is not None for _, values in rows[:-1])]
-    if not chance.keys() & set(columns):
-        rows.pop()
-    shown = [(what, [_number(values.get(name)) for name in columns]) for what, values in rows]
-    single = "one training, so that no spread is known"
-    return Evidence(single, columns, shown, _finite(last, "", ["sts_spearman"]))
+    columns = [name for name in METRICS if any(values.get(name) is not None for _, values in rows)]
+    if chance.keys() & set(columns):
+        rows.append(("a model that cannot tell texts apart", chance))
+    shown = [(what, [_number(values, name) for name in columns]) for what, values in rows]
+    return Evidence("one training, so that no spread is known", columns, shown, _finite(last, "", ["sts_spearman"]))
 
 
 def model_index(
-    name: str, task: str, evidence: Evidence | None, dataset: str, is_id: bool, **part: str | None
+    name: str,
+    task: str,
+    evidence: Evidence,
+    dataset: str,
+    is_id: bool,
+    config: str | None,
+    split: str | None,
+    revision: str | None,
 ) -> list[dict[str, Any]]:
-    """The `model-index` of a card's front matter; empty if there is nothing to tell.
+    """The `model-index` of a card's front matter; empty where nothing was measured.
 
     Args:
         name: of the model.
@@ -147,7 +145,7 @@ def model_index(
         evidence: what was measured.
         dataset: its id on the Hub, or what else it is called.
         is_id: whether it is one.
-        part: `config`, `split` and `revision` of the dataset.
+        config, split, revision: of the dataset.
     """
     from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
@@ -160,9 +158,11 @@ def model_index(
             metric_type=METRICS[metric][1],
             metric_name=METRICS[metric][0],
             metric_value=round(value, 6),
-            **{f"dataset_{key}": told for key, told in part.items()},
+            dataset_config=config,
+            dataset_split=split,
+            dataset_revision=revision,
         )
-        for metric, value in (evidence.values.items() if evidence else ())
+        for metric, value in evidence.values.items()
     ]
     return eval_results_to_model_index(name, results) if results else []
 
@@ -188,7 +188,8 @@ def write_eval_results(
     write_text(Path(folder) / RESULTS_FOLDER / f"{dataset_id.split('/')[-1]}.yaml", text)
 
 
-def _number(value: float | None, spread: float | None = None) -> str:
+def _number(results: Mapping[str, Any], key: str) -> str:
+    value, spread = results.get(key), results.get(f"{key}_std")
     if value is None:
         return ""
     return f"{value:.4f} ± {spread:.4f}" if spread else f"{value:.4f}"

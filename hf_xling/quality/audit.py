@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from hf_xling import runs
+from hf_xling.figures import PALETTE, in_style, legend, save_png
 from hf_xling.hub.cards import cell, counts_table
-from hf_xling.quality.demographics import TermList, read_terms
 from hf_xling.quality.sides import Side, read_sides
-from hf_xling.quality.words import SEGMENT, TextCounts
-from hf_xling.recipes import RecipeParser
+from hf_xling.quality.words import SEGMENT, TermList, TextCounts, quantile, read_terms
+from hf_xling.recipes import RecipeParser, option
 from hf_xling.tables import stream_table, texts_of
 
 COMMAND = "hf-xling audit"
 FOLDER = "audit"  # in a corpus: the audit that its card shows
 PER = 10_000  # words
+GREYS = ("#1f2328", "#9aa4af")
+BINS = 40
 
 
 @dataclass
 class AuditConfig:
     """What is audited; `hf-xling audit CORPUS` is short for `--corpus CORPUS`."""
 
-    corpus: str = field(
-        metadata={"help": "a dataset folder of dataset_scripts/, or the output folder of `hf-xling generate`"}
-    )
-    task_file: str | None = field(
-        default=None, metadata={"help": "texts of the downstream task, whose words are looked for in the corpus"}
-    )
-    text_column: str = field(default="text", metadata={"help": "column of the task's texts"})
-    terms: str | None = field(
-        default=None, metadata={"help": "YAML file of your own term lists, in the form of the built-in ones"}
-    )
-    output_dir: str | None = field(default=None, metadata={"help": "where to write; default: CORPUS-audit"})
+    corpus: str = option("a dataset folder of dataset_scripts/, or the output folder of `hf-xling generate`")
+    task_file: str | None = option("texts of the downstream task, whose words are looked for in the corpus", None)
+    text_column: str = option("column of the task's texts", "text")
+    terms: str | None = option("YAML file of your own term lists, in the form of the built-in ones", None)
+    output_dir: str | None = option("where to write; default: CORPUS-audit", None)
 
     _argument_group_name = "audit"
 
@@ -56,57 +57,40 @@ def audit(
         group and category; None where their language has no list).
     """
     terms = read_terms() if terms is None else terms
-    found = [_numbers(side, task, terms.get(_base(side.language))) for side in sides]
+    found = []
+    for side in sides:
+        listed = terms.get((side.language or "").replace("_", "-").split("-")[0].lower())  # `pt` of `pt-BR`
+        numbers = {name: getattr(side, name) for name in ("name", "task", "language")}
+        term_counts = None if listed is None else listed.count(side.counts.vocabulary)
+        found.append({**numbers, **_measured(side.counts, task), **_rated(term_counts, side.counts.words)})
     if len(sides) > 1:
+        listed_sides = [numbers for numbers in found if numbers["term_counts"] is not None]
+        pooled: dict[str, Counter[str]] = {}
+        for numbers in listed_sides:
+            for group, categories in numbers["term_counts"].items():
+                pooled.setdefault(group, Counter()).update(categories)
         counts = sum((side.counts for side in sides[1:]), sides[0].counts)
-        together = {"name": "all", "task": None, "language": None, **counts.summary()}
-        together["coverage"] = None if task is None else counts.coverage_of(task)
-        found.append({**together, **_terms_of_all(found)})
+        words = sum(numbers["words"] for numbers in listed_sides)
+        together = {"name": "all", "task": None, "language": None, **_measured(counts, task)}
+        found.append({**together, **_rated(pooled if listed_sides else None, words)})
     return {"task": None if task is None else task.summary(), "sides": found}
 
 
-def _numbers(side: Side, task: TextCounts | None, terms: TermList | None) -> dict[str, Any]:
-    counts = terms.count(side.counts.vocabulary) if terms is not None else {}
-    return {
-        "name": side.name,
-        **{name: getattr(side, name) for name in ("task", "language")},
-        **side.counts.summary(),
-        "coverage": None if task is None else side.counts.coverage_of(task),
-        "term_counts": _nested(counts) if terms is not None else None,
-        "terms": _rates(_nested(counts), side.counts.words) if terms is not None else None,
-    }
+def _measured(counts: TextCounts, task: TextCounts | None) -> dict[str, Any]:
+    return {**counts.summary(), "coverage": None if task is None else counts.coverage_of(task)}
 
 
-def _base(language: str | None) -> str:
-    """`pt` of `pt-BR`."""
-    return (language or "").replace("_", "-").split("-")[0].lower()
-
-
-def _nested(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
-    nested: dict[str, dict[str, int]] = {}
-    for (group, category), number in counts.items():
-        nested.setdefault(group, {})[category] = number
-    return nested
-
-
-def _rates(counts: Mapping[str, Mapping[str, int]], words: int) -> dict[str, dict[str, float]]:
-    return {
-        group: {category: round(PER * number / max(words, 1), 2) for category, number in categories.items()}
-        for group, categories in counts.items()
-    }
-
-
-def _terms_of_all(sides: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts and rates over the sides that have lists."""
-    listed = [side for side in sides if side["term_counts"] is not None]
-    counts: dict[str, dict[str, int]] = {}
-    for side in listed:
-        for group, categories in side["term_counts"].items():
-            for category, number in categories.items():
-                mine = counts.setdefault(group, {})
-                mine[category] = mine.get(category, 0) + number
-    rates = _rates(counts, sum(side["words"] for side in listed))
-    return {"term_counts": counts if listed else None, "terms": rates if listed else None}
+def _rated(term_counts: Mapping[str, Mapping[str, int]] | None, words: int) -> dict[str, Any]:
+    """`term_counts` by group and category, and as `terms` the same per `PER` of all `words`."""
+    rates = (
+        None
+        if term_counts is None
+        else {
+            group: {category: round(PER * number / max(words, 1), 2) for category, number in categories.items()}
+            for group, categories in term_counts.items()
+        }
+    )
+    return {"term_counts": term_counts, "terms": rates}
 
 
 def task_counts(file: str, column: str = "text") -> TextCounts:
@@ -141,8 +125,7 @@ def audit_markdown(found: Mapping[str, Any]) -> str:
 
 
 def _term_row(sides: Sequence[Mapping[str, Any]], term: tuple[str, str]) -> dict[str, str]:
-    rates = {cell(side["name"]): _rate(side, term) for side in sides}
-    rates = {name: "–" if rate is None else f"{rate:.2f}" for name, rate in rates.items()}
+    rates = {cell(side["name"]): _shown(_rate(side, term), ".2f") for side in sides}
     return {f"words for groups of people, per {PER:,} words": cell(", ".join(term)), **rates}
 
 
@@ -154,12 +137,12 @@ def _measures(found: Mapping[str, Any]) -> list[dict[str, str]]:
         "distinct words": lambda side: f"{side['types']:,}",
         "words a text (5% / 50% / 95%)": lambda side: _spread(side["words_per_text"]),
         "characters a text": lambda side: _spread(side["characters_per_text"]),
-        "type-token ratio": lambda side: _ratio(side["type_token_ratio"]),
-        f"… in segments of {SEGMENT:,} words": lambda side: _ratio(side["standardised_type_token_ratio"]),
+        "type-token ratio": lambda side: _shown(side["type_token_ratio"], ".3f"),
+        f"… in segments of {SEGMENT:,} words": lambda side: _shown(side["standardised_type_token_ratio"], ".3f"),
     }
     if found["task"] is not None:
-        measures["the task's distinct words in it"] = lambda side: _share(side["coverage"]["types"])
-        measures["the task's words in it"] = lambda side: _share(side["coverage"]["words"])
+        measures["the task's distinct words in it"] = lambda side: _shown(side["coverage"]["types"], ".1%")
+        measures["the task's words in it"] = lambda side: _shown(side["coverage"]["words"], ".1%")
     return [
         {"": measure, **{cell(side["name"]): show(side) for side in found["sides"]}}
         for measure, show in measures.items()
@@ -170,12 +153,8 @@ def _spread(quantiles: Mapping[str, int]) -> str:
     return " / ".join(f"{value:,}" for value in quantiles.values())
 
 
-def _ratio(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
+def _shown(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _rate(side: Mapping[str, Any], term: tuple[str, str]) -> float | None:
@@ -189,8 +168,6 @@ def write_audit(
     terms: Mapping[str, TermList] | None = None,
 ) -> dict[str, Any]:
     """Write `audit.md`, `audit.json` and `audit.png` into `folder`; return the numbers, as `audit` does."""
-    from hf_xling.quality.audit_plot import draw_audit
-
     folder, found = Path(folder), audit(sides, task, terms)
     folder.mkdir(parents=True, exist_ok=True)
     runs.write_json(folder / "audit.json", found)
@@ -198,6 +175,87 @@ def write_audit(
         draw_audit(sides, found, aside)
     runs.write_text(folder / "audit.md", f"# Audit\n\n{audit_markdown(found)}\n\n![Figures of the audit](audit.png)\n")
     return found
+
+
+def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: Path) -> None:
+    """Draw lengths, coverage of the task's words (where there is a task) and words for groups of people.
+
+    Args:
+        sides: of the audit.
+        found: its numbers, as `audit` gives them.
+        path: the PNG to write.
+    """
+    rates = [side for side in found["sides"][: len(sides)] if side["terms"] is not None]
+    terms = _terms(rates)
+    panels = [("words a text, share of the texts", 2.4)]
+    panels += [("words of the task that stand in it", 0.7 + 0.3 * len(found["sides"]))] if found["task"] else []
+    title = "words for groups of people, per 10,000 words (colours as above)"
+    panels += [(title, 0.7 + 0.1 * len(terms) * (1 + len(rates)))] if terms else []
+    with in_style(**{"font.size": 9, "savefig.dpi": 120}):
+        figure = Figure(figsize=(8, sum(height for _, height in panels)), layout="constrained")
+        ratios = [height for _, height in panels]
+        grid = figure.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": ratios}).ravel()
+        axes = dict(zip((title for title, _ in panels), grid, strict=True))
+        for title, panel in axes.items():
+            panel.set_title(title)
+        _draw_lengths(grid[0], sides)
+        if found["task"]:
+            _draw_coverage(grid[1], found["sides"])
+        if terms:
+            _draw_terms(grid[-1], rates, terms, [side.name for side in sides])
+        save_png(figure, path)
+
+
+def _terms(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The (group, category) of which some side has words, in the order of the lists."""
+    listed = [(group, name) for side in sides for group, names in side["terms"].items() for name in names]
+    found = {(group, name) for side in sides for group, names in side["terms"].items() for name in names if names[name]}
+    return [term for term in dict.fromkeys(listed) if term in found]
+
+
+def _draw_lengths(axes: Axes, sides: Sequence[Side]) -> None:
+    """A step line for each side, up to the length that 99% of its texts do not exceed: one long text hides nothing."""
+    longest = max(quantile(side.counts.lengths, 99) for side in sides)
+    edges = np.unique(np.linspace(0, longest + 1, BINS + 1).round())
+    handles = []
+    for number, side in enumerate(sides):
+        values, weights = np.array(list(side.counts.lengths)), np.array(list(side.counts.lengths.values()))
+        shares, _ = np.histogram(values, edges, weights=weights / max(side.counts.texts, 1))
+        handles.append(axes.stairs(shares / np.diff(edges), edges, color=_colour(number), linewidth=1.6))
+    axes.set_ylim(bottom=0)
+    legend(axes, zip(handles, [side.name for side in sides], strict=True), loc="upper right")
+
+
+def _draw_coverage(axes: Axes, sides: Sequence[Mapping[str, Any]]) -> None:
+    places = np.arange(len(sides))
+    for number, (key, called) in enumerate((("types", "distinct words"), ("words", "all words"))):
+        shares = [100 * (side["coverage"][key] or 0) for side in sides]
+        axes.barh(places + 0.36 * (number - 0.5), shares, 0.34, color=GREYS[number], label=called)
+    axes.set_yticks(places, [side["name"] for side in sides])
+    axes.set_ylim(len(sides) - 0.5, -0.5)
+    axes.set_xlim(0, 100)
+    axes.xaxis.set_major_formatter("{x:.0f}%")
+    axes.grid(False, axis="y")
+    axes.legend(loc="lower right")
+
+
+def _draw_terms(
+    axes: Axes, sides: Sequence[Mapping[str, Any]], terms: Sequence[tuple[str, str]], names: Sequence[str]
+) -> None:
+    places, width = np.arange(len(terms)), 0.8 / len(sides)
+    for number, side in enumerate(sides):
+        rates = [side["terms"].get(group, {}).get(name, 0.0) for group, name in terms]
+        offset = (number - (len(sides) - 1) / 2) * width
+        axes.barh(places + offset, rates, width, color=_colour(names.index(side["name"])))
+    axes.set_yticks(places, [f"{group}, {name}" for group, name in terms])
+    axes.set_ylim(len(terms) - 0.5, -0.5)
+    axes.set_xscale("symlog", linthresh=1)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(False, axis="y")
+
+
+def _colour(number: int) -> str:
+    return PALETTE[number % len(PALETTE)]
 
 
 def audit_facts(folder: str | Path) -> dict[str, Any] | None:

@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow
 
 from hf_xling import runs
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_code
 from hf_xling.hub.cards import counts_table
-from hf_xling.provenance.generated import read_manifest
-from hf_xling.quality.drawing import Sample, draw
+from hf_xling.provenance.generation_run import GenerationRun
 from hf_xling.quality.sheets import is_filled, read_ratings, write_sheet
 from hf_xling.quality.tally import scale_rows, tally, tally_markdown
-from hf_xling.recipes import RecipeParser
+from hf_xling.recipes import RecipeParser, option
+from hf_xling.tables import parquet_batches, table_files
 
 COMMAND = "hf-xling review"
 FOLDER = "review"  # in that of the run
 SHEET, KEY, INSTRUCTIONS, TALLY = "sheet.csv", "key.json", "instructions.md", "tally.json"
+QUANTILES = (0.25, 0.5, 0.75)  # of the length of sources, where strata end
+SHOWN = ("id", "sample", "model_id", "model_sha", "seed", "source_text", "text")
+_ORIGIN = ("task", "language", "model_id")
 
 
 @dataclass
 class ReviewConfig:
     """What is reviewed; `hf-xling review DIR` is short for `--folder DIR`."""
 
-    folder: str = field(metadata={"help": "the output folder of `hf-xling generate`"})
-    sample: int = field(default=100, metadata={"help": "how many accepted rows to draw"})
-    language: str | None = field(default=None, metadata={"help": "draw rows of this language only; default: all"})
-    seed: int = field(default=1, metadata={"help": "seed of the drawing and of the order"})
-    filled: list[str] | None = field(
-        default=None,
-        metadata={"help": "instead: filled sheets (.csv, .tsv), each named after its rater, to be tallied"},
+    folder: str = option("the output folder of `hf-xling generate`")
+    sample: int = option("how many accepted rows to draw", 100)
+    language: str | None = option("draw rows of this language only; default: all", None)
+    seed: int = option("seed of the drawing and of the order", 1)
+    filled: list[str] | None = option(
+        "instead: filled sheets (.csv, .tsv), each named after its rater, to be tallied", None
     )
 
     _argument_group_name = "review"
@@ -47,6 +53,19 @@ class ReviewConfig:
         self.language = self.language and language_code(self.language, "--language")
 
 
+class Sample(NamedTuple):
+    """What was drawn.
+
+    Attributes:
+        strata: rows of one `task`, `language` and `model_id` with sources of about one `length` (such as `24 to 41
+            characters`); how many `rows` there are, each distinct (source, text) once, and how many were `sampled`.
+        items: in the order of the sheet, each with its number (`item`) and the place of its `stratum`.
+    """
+
+    strata: list[dict[str, Any]]
+    items: list[dict[str, Any]]
+
+
 def make_sheet(folder: str | Path, sample: int = 100, language: str | None = None, seed: int = 1) -> Sample:
     """Draw rows of the run in `folder` and write `review/`: `sheet.csv`, `instructions.md` and `key.json`.
 
@@ -56,16 +75,10 @@ def make_sheet(folder: str | Path, sample: int = 100, language: str | None = Non
     Raises:
         InputError: no finished run, no such rows, or there is a filled sheet or that of another sample already.
     """
-    read_manifest(folder, COMMAND)
+    GenerationRun.open(folder, COMMAND)
     review = Path(folder) / FOLDER
     drawn = draw(Path(folder), sample, seed, language)
-    key = {
-        "sample": sample,
-        "seed": seed,
-        "language": language,
-        "strata": drawn.strata_facts(),
-        "items": drawn.items,
-    }
+    key = {"sample": sample, "seed": seed, "language": language, **drawn._asdict()}
     if (review / KEY).exists():
         before = _read_key(review)
         if {name: before.get(name) for name in key} != key:
@@ -130,7 +143,7 @@ def review_facts(folder: str | Path) -> dict[str, Any] | None:
     path = Path(folder) / FOLDER / TALLY
     if not path.is_file():
         return None
-    found, manifest = json.loads(path.read_text(encoding="utf-8")), read_manifest(folder, COMMAND)
+    found, manifest = json.loads(path.read_text(encoding="utf-8")), GenerationRun.open(folder, COMMAND).manifest
     return {
         **{name: manifest[name] for name in ("chain", "language")},
         "texts": found["items"],
@@ -154,6 +167,110 @@ def _counted(items: Sequence[int]) -> str:
     )
 
 
+def draw(folder: Path, sample: int, seed: int, language: str | None = None) -> Sample:
+    """Draw `sample` accepted rows of the run in `folder`, or all where there are fewer.
+
+    Each stratum gets a share of the items in proportion to its rows. Strata are made by task, language and model, and
+    by the quartiles of the length of the sources of a task and language. Which rows are drawn, and in which order they
+    come, depends on the rows and the seed alone. A row takes some 20 bytes of memory, however long it is.
+
+    Args:
+        folder: of the run.
+        sample: how many.
+        seed: of the drawing and the order.
+        language: draw rows of this language only.
+
+    Raises:
+        InputError: there are no such rows, or they cannot be read.
+    """
+    origins, codes, lengths, places = _index(folder)
+    known = sorted({origin[1] for origin in origins})
+    chosen = [code for code, origin in enumerate(origins) if language in (None, origin[1])]
+    if not chosen or not len(places):
+        which = "" if language is None else f" in `{language}`"
+        raise InputError(
+            f"{folder / 'accepted'}: holds no rows{which}" + (f"; it has {', '.join(known)}" if known else "")
+        )
+    groups = _strata([origins[code] for code in chosen], chosen, codes, lengths)
+    random = np.random.default_rng(seed)
+    strata: list[dict[str, Any]] = []
+    drawn: list[int] = []
+    of: list[int] = []
+    shares = allocate([len(rows) for *_, rows in groups], sample)
+    for number, ((origin, length, rows), share) in enumerate(zip(groups, shares, strict=True)):
+        facts = {"length": length, "rows": len(rows), "sampled": share}
+        strata.append({**dict(zip(_ORIGIN, origin, strict=True)), **facts})
+        drawn += places[np.sort(random.choice(rows, share, replace=False))].tolist()
+        of += [number] * share
+    found = _rows(folder, drawn)
+    items = [{**found[drawn[place]], "stratum": of[place]} for place in random.permutation(len(drawn)).tolist()]
+    return Sample(strata, [{"item": number, **item} for number, item in enumerate(items, 1)])
+
+
+def allocate(sizes: Sequence[int], sample: int) -> list[int]:
+    """`sample` in parts proportional to `sizes`, none above its size, by largest remainders; all where there are fewer.
+
+    >>> allocate([60, 30, 11], 10)
+    [6, 3, 1]
+    """
+    total = sum(sizes)
+    sample = min(sample, total)
+    shares = [size * sample // total for size in sizes]
+    remainders = [size * sample % total for size in sizes]
+    for place in sorted(range(len(sizes)), key=lambda place: -remainders[place])[: sample - sum(shares)]:
+        shares[place] += 1
+    return shares
+
+
+def _index(folder: Path) -> tuple[list[tuple], np.ndarray, np.ndarray, np.ndarray]:
+    """The origins; of each distinct row the number of its origin, the length of its source, and its place."""
+    origins: dict[tuple, int] = {}
+    codes, lengths, hashes = array("i"), array("i"), array("q")
+    for batch in parquet_batches(table_files(folder / "accepted"), (*_ORIGIN, "source_text", "text")):
+        *origin, sources, texts = (batch.column(name).to_pylist() for name in (*_ORIGIN, "source_text", "text"))
+        codes.extend(origins.setdefault(each, len(origins)) for each in zip(*origin, strict=True))
+        lengths.extend(map(len, sources))
+        # Rows of one source text have one answer: a sheet shall not show it twice.
+        hashes.extend(map(hash, zip(origin[1], sources, texts, strict=True)))
+    _, places = np.unique(np.array(hashes, dtype=np.int64), return_index=True)
+    places.sort()
+    return list(origins), np.array(codes, dtype=np.int32)[places], np.array(lengths, dtype=np.int32)[places], places
+
+
+def _strata(
+    origins: Sequence[tuple], numbers: Sequence[int], codes: np.ndarray, lengths: np.ndarray
+) -> list[tuple[tuple, str, np.ndarray]]:
+    """The origin, the length and the rows (places in `codes`) of each stratum."""
+    found = []
+    for origin, number in sorted(zip(origins, numbers, strict=True), key=lambda pair: tuple(map(str, pair[0]))):
+        alike = [other for name, other in zip(origins, numbers, strict=True) if name[:2] == origin[:2]]
+        edges = np.unique(np.quantile(lengths[np.isin(codes, alike)], QUANTILES, method="inverted_cdf")).astype(int)
+        bins = np.searchsorted(edges, lengths)
+        for place in range(len(edges) + 1):
+            rows = np.flatnonzero((codes == number) & (bins == place))
+            if len(rows):
+                found.append((origin, _length(edges, place), rows))
+    return found
+
+
+def _length(edges: np.ndarray, place: int) -> str:
+    if place == 0:
+        return f"up to {edges[0]:,} characters"
+    low = f"{edges[place - 1] + 1:,}"
+    return f"{low} or more" if place == len(edges) else f"{low} to {edges[place]:,}"
+
+
+def _rows(folder: Path, places: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The rows at `places`, among all accepted ones."""
+    wanted, start = np.sort(np.array(places, dtype=np.int64)), 0
+    found: dict[int, dict[str, Any]] = {}
+    for batch in parquet_batches(table_files(folder / "accepted"), SHOWN):
+        here = wanted[(start <= wanted) & (wanted < start + len(batch))]
+        found.update(zip(here.tolist(), batch.take(pyarrow.array(here - start)).to_pylist(), strict=True))
+        start += len(batch)
+    return found
+
+
 def main(argv: Sequence[str]) -> str:
     """Parse, write the sheet or tally filled ones, and return the closing lines."""
     argv = ["--folder", *argv] if argv and not argv[0].startswith("-") else argv
@@ -163,8 +280,9 @@ def main(argv: Sequence[str]) -> str:
     if config.filled is not None:
         return f"{tally_markdown(tally_sheets(config.folder, config.filled))}\n\n{review / TALLY}"
     drawn = make_sheet(config.folder, config.sample, config.language, config.seed)
+    rows = sum(stratum["rows"] for stratum in drawn.strata)
     return (
-        f"{len(drawn.items):,} of {drawn.rows:,} distinct rows, from {len(drawn.strata)} strata\n"
+        f"{len(drawn.items):,} of {rows:,} distinct rows, from {len(drawn.strata)} strata\n"
         f"for raters: {review / SHEET}, {review / INSTRUCTIONS}\n"
         f"not for raters: {review / KEY}"
     )

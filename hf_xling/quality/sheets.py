@@ -19,9 +19,7 @@ COLUMNS = ("item", "source", "text", *SCALES, "comment")
 LOWEST, HIGHEST = 1, 5
 # What spreadsheet programs take for the beginning of a formula; the wide forms are those of East Asian keyboards.
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
-COMPARED = (
-    100  # characters of a text that tell whether a sheet is the one that was written; some programs cut long cells
-)
+COMPARED = 100  # characters of a text that tell whether it is the one that was written; some programs cut long cells
 _NUMBER = re.compile(r"(\d+)(?:[.,]0+)?")  # 4 may come back as 4.0 or 4,0
 _OF_HIGHEST = re.compile(rf"(.+?)\s*/\s*{HIGHEST}")  # 4/5, typed into a cell of text
 # What programs make of what was typed, as messages tell it. A month is a word in any language; a day may be its number.
@@ -62,13 +60,11 @@ def write_sheet(path: Path, items: Iterable[Mapping[str, Any]]) -> None:
 
     It is UTF-8 with a byte-order mark: without, Excel shows anything but English as garbage.
     """
-    stream = io.StringIO(newline="")
-    sheet = csv.writer(stream, quoting=csv.QUOTE_ALL)
-    sheet.writerow(COLUMNS)
-    for item in items:
-        sheet.writerow([item["item"], protect(item["source_text"]), protect(item["text"]), "", "", ""])
-    with runs.written_aside(path) as aside:
-        aside.write_text(stream.getvalue(), encoding="utf-8-sig", newline="")
+    with runs.written_aside(path) as aside, open(aside, "w", encoding="utf-8-sig", newline="") as stream:
+        sheet = csv.writer(stream, quoting=csv.QUOTE_ALL)
+        sheet.writerow(COLUMNS)
+        for item in items:
+            sheet.writerow([item["item"], protect(item["source_text"]), protect(item["text"]), "", "", ""])
 
 
 def is_filled(path: Path) -> bool:
@@ -98,7 +94,7 @@ def read_ratings(path: Path, texts: Mapping[int, str]) -> Ratings:
         if not any(row.values()):
             continue
         number = _NUMBER.fullmatch(row["item"])
-        item = int(number[1]) if number else None
+        item = int(number[1]) if number else 0
         if item not in texts:
             raise InputError(f"{where}, column `item`: {_shown(row['item'])} is none of the items 1 to {len(texts)}")
         if item in seen:
@@ -151,14 +147,12 @@ def _rows(path: Path, content: str) -> Iterator[tuple[str, dict[str, str]]]:
     # Before the header a program may put its `sep=;` and empty rows.
     before = next((n for n, line in enumerate(lines) if line.strip(" ,;\t\r\n") and not line.startswith("sep=")), 0)
     header = "".join(lines[before : before + 1])
-    names, delimiter = next(
-        ((names, delimiter) for delimiter in ",;\t" if "item" in (names := _names(header, delimiter))), ((), ",")
-    )
+    delimiter = next((each for each in ",;\t" if "item" in _names(header, each)), ",")
+    names = _names(header, delimiter)
     missing = [name for name in ("item", *SCALES) if names.count(name) != 1]
     if missing:
-        raise InputError(
-            f"{path}: has no column `{missing[0]}`, or two; the columns of a sheet are {', '.join(COLUMNS)}"
-        )
+        known = ", ".join(COLUMNS)
+        raise InputError(f"{path}: has no column `{missing[0]}`, or two; the columns of a sheet are {known}")
     csv.field_size_limit(2**31 - 1)
     reader = csv.reader(lines[before:], delimiter=delimiter, strict=True)
     number, line = -1, before + 1
@@ -171,10 +165,8 @@ def _rows(path: Path, content: str) -> Iterator[tuple[str, dict[str, str]]]:
                 where = f"{path}, row {number}{same}"
                 if any(cell.strip() for cell in cells[len(names) :]):
                     raise InputError(f"{where}: has {len(cells)} cells; the header has {len(names)}")
-                yield (
-                    where,
-                    dict.fromkeys(names, "") | {name: cell.strip() for name, cell in zip(names, cells, strict=False)},
-                )
+                given = {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
+                yield where, dict.fromkeys(names, "") | given
             line = before + reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path}, line {before + reader.line_num}: not valid CSV: {error}") from error

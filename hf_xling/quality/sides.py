@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
-import pyarrow.parquet
 from huggingface_hub import metadata_load
 from tqdm import tqdm
 from yaml import YAMLError
 
-from hf_xling.errors import InputError, one_line
-from hf_xling.provenance.generated import read_manifest
-from hf_xling.quality.words import BATCH, TextCounts
-from hf_xling.tables import PARQUET_READING, table_files
+from hf_xling.errors import InputError
+from hf_xling.provenance.generation_run import GenerationRun
+from hf_xling.quality.words import TextCounts
+from hf_xling.tables import parquet_batches, table_files
 
 SOURCE = "source"  # the task of rows that nothing was generated for
 _ORIGIN = ("task", "language")
@@ -46,27 +45,35 @@ def corpus_sides(
     """
     found: dict[tuple[str, str | None], TextCounts] = {}
     for batch in sentences:
-        for origin, texts in _by_origin(batch, "anchor"):
-            found.setdefault(origin, TextCounts()).add(texts)
+        texts: dict[tuple[str, str | None], list[str]] = {}
+        for task, of, anchor in _values(batch, (*_ORIGIN, "anchor")):
+            texts.setdefault((task, of), []).append(anchor)
+        for origin, own in texts.items():
+            found.setdefault(origin, TextCounts()).add(own)
     before = [Side(*origin, counts) for origin, counts in found.items() if origin[0] == SOURCE]
     after = [Side(*origin, counts) for origin, counts in found.items() if origin[0] != SOURCE]
-    return (before or [Side(SOURCE, language, TextCounts(_anchors(pairs)))]) + after
+    if not before:
+        before, seen = [Side(SOURCE, language, TextCounts())], set[int]()
+        for batch in pairs:
+            before[0].counts.add(_distinct(_values(batch, ("group", "anchor")), seen))
+    return before + after
 
 
-def _by_origin(batch: pyarrow.RecordBatch, column: str) -> Iterator[tuple[tuple[str, str | None], list[str]]]:
-    texts: dict[tuple[str, str | None], list[str]] = {}
-    for *origin, text in zip(*(batch.column(name).to_pylist() for name in (*_ORIGIN, column)), strict=True):
-        texts.setdefault(tuple(origin), []).append(text)
-    yield from texts.items()
+def _values(batch: pyarrow.RecordBatch, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
-def _anchors(pairs: Iterable[pyarrow.RecordBatch]) -> Iterator[str]:
-    seen: set[int] = set()
-    for batch in pairs:
-        for group, anchor in zip(batch.column("group").to_pylist(), batch.column("anchor").to_pylist(), strict=True):
-            if group not in seen:
-                seen.add(group)
-                yield anchor
+def _distinct(keyed: Iterable[tuple[Any, ...]], seen: set[int]) -> list[str]:
+    """The texts of (key, text) whose key is not in `seen`, to which its hash is added.
+
+    The hashes of a million texts take a tenth of the memory of the texts.
+    """
+    texts = []
+    for key, text in keyed:
+        if (number := hash(key)) not in seen:
+            seen.add(number)
+            texts.append(text)
+    return texts
 
 
 def run_sides(rows: Iterable[pyarrow.RecordBatch], manifest: Mapping[str, Any]) -> list[Side]:
@@ -75,15 +82,11 @@ def run_sides(rows: Iterable[pyarrow.RecordBatch], manifest: Mapping[str, Any]) 
     A text that stands in many rows of the input was asked for once, and counts once.
     """
     before, after = TextCounts(), TextCounts()
-    seen: set[int] = set()  # hashes: of a million texts they take a tenth of what the texts would
-
-    def is_new(key: Any) -> bool:
-        return (number := hash(key)) not in seen and not seen.add(number)
-
+    sources, pairs = set[int](), set[int]()
     for batch in rows:
-        sources, texts = (batch.column(name).to_pylist() for name in ("source_text", "text"))
-        before.add([source for source in sources if is_new(source)])
-        after.add([text for source, text in zip(sources, texts, strict=True) if is_new((source, text))])
+        both = list(_values(batch, ("source_text", "text")))
+        before.add(_distinct(((source, source) for source, _ in both), sources))
+        after.add(_distinct(((pair, pair[1]) for pair in both), pairs))
     return [Side(SOURCE, manifest["source_language"], before), Side(manifest["chain"][-1], manifest["language"], after)]
 
 
@@ -95,7 +98,7 @@ def read_sides(folder: str) -> list[Side]:
     """
     path = Path(folder)
     if (path / "manifest.json").is_file():
-        manifest = read_manifest(folder, "audit")
+        manifest = GenerationRun.open(folder, "audit").manifest
         return run_sides(_batches(table_files(path / "accepted"), ("source_text", "text")), manifest)
     try:
         card = metadata_load(path / "README.md") or {}
@@ -117,15 +120,8 @@ def read_sides(folder: str) -> list[Side]:
 
 
 def _batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
-    """The rows of `parts`, some ten thousand at a time."""
+    """The rows of `parts`, with a progress bar."""
     with tqdm(desc="audit", unit="row", unit_scale=True, delay=2) as progress:
-        for part in parts:
-            try:
-                with pyarrow.parquet.ParquetFile(part, **PARQUET_READING) as file:
-                    if missing := [name for name in columns if name not in file.schema_arrow.names]:
-                        raise InputError(f"{part}: has no column `{missing[0]}`")
-                    for batch in file.iter_batches(8 * BATCH, columns=list(columns)):
-                        yield batch
-                        progress.update(len(batch))
-            except (pyarrow.ArrowException, OSError) as error:
-                raise InputError(f"{part}: not readable as Parquet: {one_line(error)}") from error
+        for batch in parquet_batches(parts, columns):
+            yield batch
+            progress.update(len(batch))

@@ -12,7 +12,6 @@ from hf_xling.hub.cards import cell, counts_table
 from hf_xling.hub.names import model_name
 from hf_xling.quality.sheets import HIGHEST, LOWEST, SCALES, Ratings
 
-CONFIDENCE = 0.95
 RESAMPLES = 9999
 SEED = 1
 GOOD, BAD = 4, 2  # an item whose mean rating is at least, at most this
@@ -43,13 +42,14 @@ def tally(
         )
         for scale in SCALES
     }
-    raters = []
-    for place, (name, own) in enumerate(ratings.items()):
-        raters.append({"name": name, "items": len(own), **{scale: _mean(tables[scale][place]) for scale in SCALES}})
-    by_item = {scale: _by_item(tables[scale]) for scale in SCALES}
+    # (items,) the mean rating of each item; NaN for one that nobody rated
+    by_item = {scale: np.ma.masked_invalid(table).mean(axis=0).filled(np.nan) for scale, table in tables.items()}
     of = np.array([item["stratum"] for item in items])
     return {
-        "raters": raters,
+        "raters": [
+            {"name": name, "items": len(own), **{scale: _mean(tables[scale][place]) for scale in SCALES}}
+            for place, (name, own) in enumerate(ratings.items())
+        ],
         "scales": {scale: _scale(tables[scale], by_item[scale]) for scale in SCALES},
         "strata": [
             {**stratum, **{scale: _mean(by_item[scale][of == number]) for scale in SCALES}}
@@ -61,15 +61,6 @@ def tally(
 def _mean(values: np.ndarray) -> float | None:
     values = values[~np.isnan(values)]
     return round(float(values.mean()), 4) if len(values) else None
-
-
-def _by_item(table: np.ndarray) -> np.ndarray:
-    """(items,) The mean rating of each item; NaN for one that nobody rated."""
-    given = ~np.isnan(table)
-    rated = given.any(axis=0)
-    means = np.full(table.shape[1], np.nan)
-    means[rated] = np.where(given, table, 0).sum(axis=0)[rated] / given.sum(axis=0)[rated]
-    return means
 
 
 def _scale(table: np.ndarray, by_item: np.ndarray) -> dict[str, Any]:
@@ -91,11 +82,10 @@ def _interval(values: np.ndarray) -> list[float] | None:
     """The 95% interval of the mean; None for fewer than two items."""
     if len(values) < 2:
         return None
-    random = np.random.default_rng(SEED)
-    options = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile", "batch": 500}
     from scipy.stats import bootstrap
 
-    found = bootstrap((values,), np.mean, vectorized=True, random_state=random, **options).confidence_interval
+    options: dict[str, Any] = {"n_resamples": RESAMPLES, "method": "percentile", "batch": 500}
+    found = bootstrap((values,), np.mean, random_state=np.random.default_rng(SEED), **options).confidence_interval
     return [round(float(found.low), 4), round(float(found.high), 4)]
 
 

@@ -1,22 +1,29 @@
-"""Counts over any number of texts, of which only the vocabulary is kept: lengths, words, distinct words."""
+"""Counts over any number of texts, of which only the vocabulary is kept: lengths, words, words for groups of people."""
 
 from __future__ import annotations
 
+import sys
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hf_xling.errors import InputError
+from hf_xling.folding import WITHIN_WORDS, has_text
+from hf_xling.generation.languages import read_mappings
+
 BATCH = 4096
 SEGMENT = 1000  # words, of the standardised type-token ratio
 QUANTILES = (5, 50, 95)
-# Zero-width non-joiner and joiner, soft hyphen, word joiner: they stand within words, and half of all writers leave
-# them out.
-UNSEEN = "\u200c\u200d\u00ad\u2060"
 APOSTROPHES = "'\u2019\u02bc"
 _OUTSIDE, _INSIDE, _APOSTROPHE, _UNSEEN = range(4)
 
@@ -29,14 +36,14 @@ class TextCounts:
     Attributes:
         texts: how many there are.
         characters, lengths: how many texts there are of each number of characters (code points) and of words.
+        vocabulary: how often each distinct word occurs in the texts, in NFC and without differences of case.
     """
 
     def __init__(self, texts: Iterable[str] = ()):
         self.texts = 0
         self.characters: Counter[int] = Counter()
         self.lengths: Counter[int] = Counter()
-        self._counts: Counter[str] = Counter()
-        self._is_composed = True  # whether the words in it are known to be in NFC
+        self.vocabulary: Counter[str] = Counter()
         self._segments: list[int] = [0, 0]  # how many, and their distinct words
         self._open: list[str] = []  # the words of a segment that is not full
         self.add(texts)
@@ -49,34 +56,24 @@ class TextCounts:
             self.texts += len(batch)
             self.characters.update(map(len, batch))
             self.lengths.update(lengths.tolist())
-            self._counts.update(words)
-            self._is_composed = False
+            # Distinct words are few: to compose whole texts in Tamil takes as long as all the rest.
+            for word, number in Counter(words).items():
+                self.vocabulary[_composed(word)] += number
             self._cut_segments(words)
 
     def __add__(self, other: TextCounts) -> TextCounts:
         """The counts of the texts of both; a segment ends where the first ones end."""
         both = TextCounts()
         both.texts = self.texts + other.texts
-        both._counts = Counter(self.vocabulary)
-        both._counts.update(other.vocabulary)
-        both.characters, both.lengths = self.characters + other.characters, self.lengths + other.lengths
+        for name in ("characters", "lengths", "vocabulary"):
+            setattr(both, name, getattr(self, name) + getattr(other, name))
         both._segments = [one + two for one, two in zip(self._segments, other._segments, strict=True)]
         return both
 
     @property
-    def vocabulary(self) -> Counter[str]:
-        """How often each distinct word stands in the texts, in NFC and without differences of case."""
-        if not self._is_composed:
-            # Word by word, as there are few distinct ones: whole texts in Tamil take as long as all the rest.
-            for word in [word for word in self._counts if not unicodedata.is_normalized("NFC", word)]:
-                self._counts[_composed(word)] += self._counts.pop(word)
-            self._is_composed = True
-        return self._counts
-
-    @property
     def words(self) -> int:
         """How many words there are, with repetitions."""
-        return self._counts.total()
+        return self.vocabulary.total()
 
     def summary(self) -> dict[str, Any]:
         """The counts as numbers for JSON.
@@ -155,12 +152,89 @@ def _kinds() -> np.ndarray:
     """What each code point is in a word."""
     letters = (_INSIDE if unicodedata.category(chr(point))[0] in "LMN" else _OUTSIDE for point in range(0x110000))
     kinds = np.fromiter(letters, dtype=np.uint8, count=0x110000)
-    kinds[list(map(ord, UNSEEN))], kinds[list(map(ord, APOSTROPHES))] = _UNSEEN, _APOSTROPHE
+    kinds[list(map(ord, WITHIN_WORDS))], kinds[list(map(ord, APOSTROPHES))] = _UNSEEN, _APOSTROPHE
     return kinds
 
 
 def quantile(counts: Counter[int], percent: float) -> int:
     """The least of the values that `counts` counts that so many percent of them do not exceed; 0 if there are none."""
-    values = sorted(counts)
-    below = np.cumsum([counts[value] for value in values])
-    return values[int(np.searchsorted(below, percent / 100 * below[-1]))] if values else 0
+    if not counts:
+        return 0
+    weights = list(counts.values())
+    return int(np.quantile(list(counts), percent / 100, weights=weights, method="inverted_cdf"))
+
+
+@dataclass(frozen=True)
+class TermList:
+    """The terms of one language: `terms` by group and category; a document of `demographics.yaml` describes them."""
+
+    language: str
+    terms: dict[str, dict[str, str]]
+
+    def count(self, vocabulary: Mapping[str, int]) -> dict[str, dict[str, int]]:
+        """By group and category, how many words of `vocabulary` (counts by word) belong to it."""
+        words = sorted(vocabulary)
+
+        def found(terms: str) -> int:
+            return sum(vocabulary[word] for word in _belonging(terms, words))
+
+        return {
+            group: {category: found(terms) for category, terms in categories.items()}
+            for group, categories in self.terms.items()
+        }
+
+
+def _belonging(terms: str, words: Sequence[str]) -> set[str]:
+    """Those of the sorted `words` that `terms`, with spaces between them, name."""
+    found: set[str] = set()
+    for term in terms.split():
+        (word,) = cut_words(term.removesuffix("*"))
+        if term.endswith("*"):
+            found.update(_beginning_with(word, words))
+        else:
+            found.update(_beginning_with(f"{word}'", words))  # woman's
+            found.update(each for each in _beginning_with(word, words)[:1] if each == word)
+    return found
+
+
+def _beginning_with(beginning: str, words: Sequence[str]) -> Sequence[str]:
+    """Those of the sorted `words` that begin so."""
+    start = bisect_left(words, beginning)
+    return words[start : bisect_left(words, beginning + chr(sys.maxunicode), start)]
+
+
+def read_terms(path: str | None = None) -> dict[str, TermList]:
+    """The built-in lists by language; the file at `path` has lists in the place of those of its languages.
+
+    Raises:
+        InputError: there is no such file, or it does not describe lists of terms.
+    """
+    lists = _read_terms(files(__package__).joinpath("demographics.yaml"), "demographics.yaml")
+    return lists if path is None else lists | _read_terms(Path(path), f"--terms {path}")
+
+
+def _read_terms(path: Path | Traversable, where: str) -> dict[str, TermList]:
+    lists: dict[str, TermList] = {}
+    for mapping in read_mappings(path, TermList, where):
+        language, terms = mapping["language"], mapping["terms"]
+        if not isinstance(language, str) or language in lists:
+            again = "stands there twice" if language in lists else "is no language code; put it in quotes"
+            raise InputError(f"{where}: `language: {language}` {again}")
+        if not isinstance(terms, dict) or not terms:
+            raise InputError(f"{where}, language {language}: `terms` must be a mapping of groups of terms")
+        groups = {str(group): _group(terms[group], group, language, where) for group in terms}
+        lists[language] = TermList(language, groups)
+    return lists
+
+
+def _group(categories: Any, group: Any, language: str, where: str) -> dict[str, str]:
+    named = f"{where}, language {language}, group {group}"
+    if not isinstance(categories, dict) or not categories:
+        raise InputError(f"{named}: must be a mapping of categories, such as `women: woman women`")
+    for category, terms in categories.items():
+        if not has_text(terms):
+            raise InputError(f"{named}, category {category}: words with spaces between them are needed, not {terms!r}")
+        for term in terms.split():
+            if len(cut_words(term.removesuffix("*"))) != 1 or "*" in term[:-1]:
+                raise InputError(f"{named}, category {category}: {term!r} is no single word, nor `word*`")
+    return {str(category): terms for category, terms in categories.items()}

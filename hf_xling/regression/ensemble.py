@@ -36,7 +36,7 @@ class Ratings:
     members: numpy.ndarray
 
     @classmethod
-    def of(cls, members: Sequence[Sequence[float]]) -> Ratings:
+    def of(cls, members: Sequence[Sequence[float] | numpy.ndarray]) -> Ratings:
         """Of each member's predictions of the same texts."""
         of_each = numpy.asarray(members, dtype=numpy.float64)
         return cls(of_each.mean(axis=0), of_each.std(axis=0, ddof=1) if len(of_each) > 1 else None, of_each)
@@ -109,13 +109,12 @@ class RatingEnsemble:
             revision: the branch to commit to.
             results: what was measured of it, for the card, as in `all_results.json`.
         """
-        from hf_xling.hub.publish import publish
+        from hf_xling.hub.publish import Destination
 
         check_model_publishable(together([member.lineage for member in self.members]), repo_id)
         with tempfile.TemporaryDirectory(prefix="hf_xling-") as folder:
             self.save_pretrained(Path(folder) / "ensemble", repo_id, results)
-            options = {"private": private, "token": token, "revision": revision}
-            return publish(Path(folder) / "ensemble", repo_id, kind="model", **options).commit_url
+            return Destination(repo_id, "model", private, token, revision).publish(Path(folder) / "ensemble").commit_url
 
 
 def member_names(name: str | Path, revision: str | None = None) -> list[str | Path]:

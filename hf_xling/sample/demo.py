@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from hf_xling.recipes import RecipeParser, to_argv
-from hf_xling.runs import claim, finish, read_run, written_aside
+from hf_xling.recipes import RecipeParser, option, to_argv
+from hf_xling.runs import claim, finish, written_aside
 from hf_xling.sample.replay import make_app, read_recording, serving
 from hf_xling.sample.world import write_world
 from hf_xling.tables import read_table
@@ -25,7 +25,7 @@ from hf_xling.tables import read_table
 class DemoConfig:
     """Where the demo writes."""
 
-    output_dir: str = field(default="runs/demo", metadata={"help": "gets the sample world and everything made from it"})
+    output_dir: str = option("gets the sample world and everything made from it", "runs/demo")
 
     _argument_group_name = "demo"
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> str:
     """Make what is missing, run the recipe, and return its closing lines."""
     (config,) = RecipeParser([DemoConfig], prog="hf-xling demo", description=__doc__).parse(argv)
     folder = Path(config.output_dir)
-    claim(folder, "hf-xling demo", {})
+    is_finished = claim(folder, "hf-xling demo", {})
     # For the trainings: their checkpoints and datasets are folders, and no Hub out of reach must be asked for them.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # The matrices are so small that a second thread gains nothing, and waits for the first on a busy machine.
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> str:
 
         with written_aside(encoder) as aside:
             make_encoder(aside, list(world_texts(world)))
-    from hf_xling.experiments.grid import main as run_recipe
+    from hf_xling.experiments.runner import main as run_recipe
 
     recipe = {
         "config": files("hf_xling.trainers.recipes") / "demo.yaml",
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> str:
             recipe[f"{side}.{split}_file"] = world / f"reviews_{language}_{split}.csv"
     with serving(make_app(read_recording(world / "pairs.jsonl"))) as url:
         closing = run_recipe(to_argv({**recipe, "endpoint": url}))
-    if not read_run(folder)["finished"]:
+    if not is_finished:
         finish(folder)
     return closing
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertModel, BertTokenizer
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_LENGTH = 128
@@ -74,7 +74,7 @@ def make_encoder(
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def train_tokenizer(texts: Sequence[str], vocab_size: int) -> BertTokenizerFast:
+def train_tokenizer(texts: Sequence[str], vocab_size: int) -> BertTokenizer:
     """A lower-casing WordPiece tokenizer that keeps the vowel signs of Tamil.
 
     `strip_accents=False` has to be said twice: unset, it follows `lowercase`, and stripping "accents" removes the
@@ -93,6 +93,6 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int) -> BertTokenizerFast:
         show_progress=False,
     )
     trained.train_from_iterator(texts, trainer)
-    return BertTokenizerFast(
+    return BertTokenizer(
         vocab=trained.get_vocab(), do_lower_case=True, strip_accents=False, model_max_length=MAX_LENGTH
     )

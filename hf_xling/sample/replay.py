@@ -8,11 +8,12 @@ whose source was not recorded, is a 422.
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -24,12 +25,17 @@ from hf_xling.console import announce
 from hf_xling.errors import InputError, XlingError
 from hf_xling.generation.languages import LANGUAGES
 from hf_xling.generation.prompts import TASKS
-from hf_xling.recipes import RecipeParser
+from hf_xling.recipes import RecipeParser, option
 from hf_xling.runs import file_hash
 from hf_xling.tables import read_table
 
 MAX_CONCURRENT_REQUESTS = 128
 DEFAULT_MAX_NEW_TOKENS = 100
+INFO = {
+    **{"max_concurrent_requests": MAX_CONCURRENT_REQUESTS, "max_best_of": 1, "max_stop_sequences": 4},
+    **{"max_input_tokens": 4095, "max_total_tokens": 4096, "max_client_batch_size": 4},
+    **{"version": "3.3.0-replay", "sha": None},
+}
 
 Prompt = str | list[dict[str, str]]
 
@@ -42,15 +48,19 @@ class Recording:
     model_id: str
     model_sha: str
 
-    def answer(self, prompt: Prompt) -> str | None:
-        """The recorded answer to `prompt`, or None."""
-        return next((self.answers[key] for key in sources_in(prompt) if key in self.answers), None)
+    def answer(self, prompt: Prompt, max_tokens: int | None) -> tuple[str, int, str]:
+        """The recorded answer within `max_tokens`, how many tokens (here words) it has, and the finish reason."""
+        text = next((self.answers[key] for key in sources_in(prompt) if key in self.answers), None)
+        if text is None:
+            raise _refusal("nothing is recorded for this prompt")
+        words, budget = text.split(" "), max_tokens or DEFAULT_MAX_NEW_TOKENS
+        return " ".join(words[:budget]), min(len(words), budget), "length" if len(words) > budget else "eos_token"
 
 
 def sources_in(prompt: Prompt) -> Iterator[tuple[str, str]]:
     """The (task, source) of each built-in template that makes `prompt`, for some pair of the built-in languages."""
     chat = not isinstance(prompt, str)
-    text = prompt[-1].get("content") if chat else prompt
+    text = prompt if isinstance(prompt, str) else prompt[-1].get("content")
     if not isinstance(text, str):
         return
     for length, endings in _beginnings(chat).items():
@@ -84,8 +94,8 @@ def _beginnings(chat: bool) -> dict[int, dict[str, list[tuple[str, str]]]]:
 class ServeReplayConfig:
     """What `hf-xling serve-replay` serves, and where."""
 
-    pairs: str = field(metadata={"help": "recorded pairs (.jsonl, .tsv or .csv) with the columns task, source, text"})
-    port: int = field(default=8080, metadata={"help": "port on 127.0.0.1; 0 takes a free one"})
+    pairs: str = option("recorded pairs (.jsonl, .tsv or .csv) with the columns task, source, text")
+    port: int = option("port on 127.0.0.1; 0 takes a free one", 8080)
 
     _argument_group_name = "serve-replay"
 
@@ -116,7 +126,7 @@ def make_app(recording: Recording) -> web.Application:
     async def overload(request: web.Request, handler: Any) -> web.StreamResponse:
         nonlocal in_flight
         if in_flight >= MAX_CONCURRENT_REQUESTS and request.method == "POST":
-            return _error(429, "Model is overloaded", "overloaded")
+            return web.json_response({"error": "Model is overloaded", "error_type": "overloaded"}, status=429)
         in_flight += 1
         try:
             return await handler(request)
@@ -126,63 +136,28 @@ def make_app(recording: Recording) -> web.Application:
     async def generate(request: web.Request) -> web.Response:
         body = await _body(request)
         parameters = body.get("parameters") or {}
-        problem = _invalid(body.get("inputs"), parameters)
-        if problem:
-            return _error(422, f"Input validation error: {problem}", "validation")
-        text = recording.answer(body["inputs"])
-        if text is None:
-            return _error(422, "Input validation error: nothing is recorded for this prompt", "validation")
-        text, tokens, reason = _cut(text, parameters.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS)
-        answer: dict[str, Any] = {"generated_text": text}
-        if parameters.get("details"):
-            details = {"finish_reason": reason, "generated_tokens": tokens, "seed": parameters.get("seed")}
-            answer["details"] = details | {"prefill": [], "tokens": []}
-        return web.json_response(answer)
+        if problem := _invalid(body.get("inputs"), parameters):
+            raise _refusal(problem)
+        text, tokens, reason = recording.answer(body["inputs"], parameters.get("max_new_tokens"))
+        details = {"finish_reason": reason, "generated_tokens": tokens, "seed": parameters.get("seed")}
+        shown = {"details": details | {"prefill": [], "tokens": []}} if parameters.get("details") else {}
+        return web.json_response({"generated_text": text, **shown})
 
     async def chat(request: web.Request) -> web.Response:
         body = await _body(request)
         messages = body.get("messages")
         if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
-            return _error(422, "Input validation error: `messages` cannot be empty", "validation")
-        text = recording.answer(messages)
-        if text is None:
-            return _error(422, "Input validation error: nothing is recorded for this prompt", "validation")
-        text, tokens, reason = _cut(text, body.get("max_tokens") or DEFAULT_MAX_NEW_TOKENS)
+            raise _refusal("`messages` cannot be empty")
+        text, tokens, reason = recording.answer(messages, body.get("max_tokens"))
+        reason = "length" if reason == "length" else "stop"
         message = {"role": "assistant", "content": text}
-        return web.json_response(
-            {
-                "object": "chat.completion",
-                "id": "",
-                "created": 0,
-                "model": recording.model_id,
-                "system_fingerprint": "",
-                "choices": [
-                    {
-                        "index": 0,
-                        "message": message,
-                        "logprobs": None,
-                        "finish_reason": "length" if reason == "length" else "stop",
-                    }
-                ],
-                "usage": {"prompt_tokens": 0, "completion_tokens": tokens, "total_tokens": tokens},
-            }
-        )
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        usage = {"prompt_tokens": 0, "completion_tokens": tokens, "total_tokens": tokens}
+        about = {"object": "chat.completion", "id": "", "created": 0, "system_fingerprint": ""}
+        return web.json_response({**about, "model": recording.model_id, "choices": [choice], "usage": usage})
 
     async def info(request: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "model_id": recording.model_id,
-                "model_sha": recording.model_sha,
-                "max_concurrent_requests": MAX_CONCURRENT_REQUESTS,
-                "max_best_of": 1,
-                "max_stop_sequences": 4,
-                "max_input_tokens": 4095,
-                "max_total_tokens": 4096,
-                "max_client_batch_size": 4,
-                "version": "3.3.0-replay",
-                "sha": None,
-            }
-        )
+        return web.json_response({"model_id": recording.model_id, "model_sha": recording.model_sha, **INFO})
 
     async def models(request: web.Request) -> web.Response:
         return web.json_response(model_list(recording.model_id))
@@ -193,9 +168,8 @@ def make_app(recording: Recording) -> web.Application:
     app = web.Application(middlewares=[overload], client_max_size=2 * 1024**2)
     app.router.add_post("/generate", generate)
     app.router.add_post("/v1/chat/completions", chat)
-    app.router.add_get("/v1/models", models)
-    app.router.add_get("/info", info)
-    app.router.add_get("/health", health)
+    for path, handler in (("/v1/models", models), ("/info", info), ("/health", health)):
+        app.router.add_get(path, handler)
     return app
 
 
@@ -229,16 +203,9 @@ def _invalid(inputs: Any, parameters: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _cut(text: str, max_tokens: int) -> tuple[str, int, str]:
-    """`text` within `max_tokens`, its tokens (words stand for them here), and the finish reason."""
-    words = text.split(" ")
-    if len(words) > max_tokens:
-        return " ".join(words[:max_tokens]), max_tokens, "length"
-    return text, len(words), "eos_token"
-
-
-def _error(status: int, message: str, kind: str) -> web.Response:
-    return web.json_response({"error": message, "error_type": kind}, status=status)
+def _refusal(problem: str) -> web.HTTPException:
+    told = {"error": f"Input validation error: {problem}", "error_type": "validation"}
+    return web.HTTPUnprocessableEntity(text=json.dumps(told), content_type="application/json")
 
 
 async def _start(app: web.Application, port: int) -> tuple[web.AppRunner, str]:

@@ -1,25 +1,87 @@
-"""The grammar of the sample world: scenes, their four texts, and inference rows in SNLI's manner."""
+"""The grammar of the sample world: scenes, their four texts, and inference rows in SNLI's manner.
 
+The words are in scenes.yaml.
+"""
+
+from importlib.resources import files
 from random import Random
 from typing import NamedTuple
 
-from hf_xling.sample.activities import ACTIVITIES, ANIMAL_EXTRAS, CLASHES, EXTRAS, GENERAL_ACTIVITIES
-from hf_xling.sample.lexicon import (
-    ATTIRES,
-    GENERAL_PLACES,
-    GENERAL_SUBJECTS,
-    PLACES,
-    PLURAL,
-    SUBJECTS,
-    VERB_ENDINGS,
-    Activity,
-    Attire,
-    Phrase,
-    Place,
-    Subject,
-)
+import yaml
 
 LABELS = ("entailment", "neutral", "contradiction")
+PLURAL = {"people", "things"}
+
+
+class Phrase(NamedTuple):
+    """One meaning: English, English reworded, Tamil, Tamil reworded."""
+
+    english: str
+    reworded: str
+    tamil: str
+    tamil_reworded: str
+
+
+class Subject(NamedTuple):
+    """Who acts. The two Tamil forms may agree differently (பெண் படிக்கிறாள், பெண்மணி படிக்கிறார்)."""
+
+    words: Phrase
+    agreement: str
+    agreement_reworded: str
+    kind: str  # "person", "family" (a person without attire), "pet" or "herd"
+    general: tuple[str, ...]  # English of the subjects that this one entails
+
+
+class Place(NamedTuple):
+    """Where. `general` names what the place entails: "out", "in", or nothing certain."""
+
+    words: Phrase
+    general: str
+
+
+class Activity(NamedTuple):
+    """What is done. Tamil: a stem in -கி; Tamil reworded: an adverbial participle that கொண்டிரு follows."""
+
+    words: Phrase
+    group: str
+    kinds: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+class Attire(NamedTuple):
+    """What the subject wears or carries, in English singular and plural."""
+
+    words: Phrase
+    english_plural: str
+    reworded_plural: str
+
+
+def _subject(agreements: str, kind: str, general: list[str], *words: str) -> Subject:
+    first, _, second = agreements.partition("/")
+    return Subject(Phrase(*words), first, second or first, kind, tuple(general))
+
+
+def _activity(group: str, kinds: str, places: str, *words: str) -> Activity:
+    return Activity(Phrase(*words), group, tuple(kinds.split()), tuple(places.split()))
+
+
+_ROWS = yaml.safe_load(files(__package__).joinpath("scenes.yaml").read_text(encoding="utf-8"))
+VERB_ENDINGS: dict[str, str] = _ROWS["verb_endings"]
+SUBJECTS = tuple(_subject(*row) for row in _ROWS["subjects"])
+GENERAL_SUBJECTS = {subject.words.english: subject for subject in (_subject(*row) for row in _ROWS["general_subjects"])}
+ATTIRES = tuple(
+    Attire(Phrase(english, reworded, *tamil), english_plural, reworded_plural)
+    for english, english_plural, reworded, reworded_plural, *tamil in _ROWS["attires"]
+)
+PLACES, GENERAL_PLACES = (
+    {name: Place(Phrase(*words), general) for name, general, *words in _ROWS[table]}
+    for table in ("places", "general_places")
+)
+ACTIVITIES = tuple(_activity(*row) for row in _ROWS["activities"])
+GENERAL_ACTIVITIES = {row[0]: _activity(*row) for row in _ROWS["general_activities"]}
+CLASHES: dict[str, list[str]] = _ROWS["clashes"]
+EXTRAS = tuple(Phrase(*row) for row in _ROWS["extras"])
+ANIMAL_EXTRAS = EXTRAS[:5]
 
 
 class Scene(NamedTuple):
@@ -112,7 +174,8 @@ def _entailed(premise: Scene, rng: Random) -> Scene:
         return Scene(subject, activity)
     if rng.random() < 0.3:
         activity = GENERAL_ACTIVITIES.get(activity.group, activity)
-    return Scene(wider, activity, rng.choice((GENERAL_PLACES.get(place.general), place, None)))
+    general = place and GENERAL_PLACES.get(place.general)
+    return Scene(wider, activity, rng.choice((general, place, None)))
 
 
 def _neutral(premise: Scene, rng: Random) -> Scene:

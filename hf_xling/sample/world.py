@@ -4,14 +4,15 @@ import csv
 import json
 import unicodedata
 from collections.abc import Iterable
+from importlib.resources import files
 from io import StringIO
 from pathlib import Path
 from random import Random
 
-from hf_xling.sample.lexicon import Phrase
-from hf_xling.sample.news import draw_news
+import yaml
+
 from hf_xling.sample.reviews import Review, english_reviews, tamil_reviews
-from hf_xling.sample.scenes import LABELS, Inference, draw_inferences, render
+from hf_xling.sample.scenes import LABELS, Inference, Phrase, draw_inferences, render
 
 SENTENCES = 3300
 
@@ -35,6 +36,28 @@ def write_world(folder: Path, seed: int = 0) -> None:
     for language, draw in (("en", english_reviews), ("ta", tamil_reviews)):
         for split, reviews in draw(Random(f"{seed} reviews {language}")).items():
             _write(folder / f"reviews_{language}_{split}.csv", _csv(reviews))
+
+
+def draw_news(rng: Random, sentences: int = 2400) -> list[str]:
+    """Distinct sentences of Tamil news, every template in turn: the monolingual corpus."""
+    words = yaml.safe_load(files(__package__).joinpath("news.yaml").read_text(encoding="utf-8"))
+    towns, templates = words["towns"], words["templates"]
+    drawn: dict[str, None] = {}  # keeps the order of drawing
+    turn = 0
+    while len(drawn) < sentences:
+        template, numbers, choices = templates[turn % len(templates)]
+        turn += 1
+        town, rival = rng.sample(sorted(towns), 2)
+        sentence = template.format(
+            town=town,
+            in_town=towns[town],
+            rival=rival,
+            day=rng.choice(words["days"]),
+            n=rng.choice(range(*numbers)),
+            what=rng.choice(choices),
+        )
+        drawn.setdefault(sentence)
+    return list(drawn)
 
 
 def _snli_rows(inferences: list[Inference], rng: Random) -> Iterable[dict[str, str]]:

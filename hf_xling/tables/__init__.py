@@ -5,14 +5,13 @@ names it as the user counts it: by data row, from 1, without the header, and by 
 """
 
 from hf_xling.tables.files import HUB_ID, SUFFIXES, is_hub_id, kind_of, table_files
-from hf_xling.tables.parquet import PARQUET_READING
+from hf_xling.tables.parquet import parquet_batches
 from hf_xling.tables.sources import ROWS, read_table, stream_table
 from hf_xling.tables.splits import SPLITS, known_splits, named_splits, split_names
 from hf_xling.tables.table import Table, check_once, row_ids, texts_of
 
 __all__ = [
     "HUB_ID",
-    "PARQUET_READING",
     "ROWS",
     "SPLITS",
     "SUFFIXES",
@@ -22,6 +21,7 @@ __all__ = [
     "kind_of",
     "known_splits",
     "named_splits",
+    "parquet_batches",
     "read_table",
     "row_ids",
     "split_names",

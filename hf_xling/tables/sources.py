@@ -33,7 +33,7 @@ def read_table(source: str | Path, config: str | None = None, split: str = "trai
         for name, values in block.columns.items():  # each block has all columns of those before it
             columns.setdefault(name, [None] * block.start).extend(values)
         if lines is not None:
-            lines.extend(block.lines)
+            lines.extend(block.lines or ())
     return Table(first.name, columns, lines, class_names=first.class_names)
 
 
@@ -60,9 +60,11 @@ def stream_table(
         if loads_as_dataset(path):
             return dataset_table(name, config, split, rows)
         parts = files_by_split(path)
-        _check_part(name, config, split if None in parts else "train")
-        files = parts[None] if None in parts else parts[own_name(split, list(parts), name)]
-        return _files(files, name, rows)
+        if None in parts:
+            _check_part(name, config, split)
+            return _files(parts[None], name, rows)
+        _check_part(name, config)
+        return _files(parts[own_name(split, list(map(str, parts)), name)], name, rows)
     if is_hub_id(source):
         return dataset_table(name, config, split, rows)
     if not path.exists():
@@ -73,7 +75,7 @@ def stream_table(
     return _files([path], name, rows)
 
 
-def _check_part(name: str, config: str | None, split: str) -> None:
+def _check_part(name: str, config: str | None, split: str = "train") -> None:
     if config not in (None, "default"):
         raise InputError(f"{name}: has no configs; --dataset_config {config} goes with a dataset that has some")
     if split != "train":
@@ -83,6 +85,7 @@ def _check_part(name: str, config: str | None, split: str) -> None:
 def _files(paths: Sequence[Path], name: str, rows: int) -> Iterator[Table]:
     """The blocks of a table in parts, which are of one kind."""
     kind = kind_of(paths[0])
+    assert kind is not None, "each of them is a table"
     if kind == ".parquet":
         if packed := next((path for path in paths if path.suffix.lower() in PACKED), None):
             raise InputError(f"{packed}: is packed Parquet; unpack it (Parquet is packed within)")

@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_xling.console import note_once
 from hf_xling.errors import InputError
-from hf_xling.folding import is_empty
+from hf_xling.folding import has_text
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Table:
     def row(self, index: int) -> str:
         """How messages name the row at `index` (from 0, in this block) within its source: `row 11 (line 14)`."""
         number = self.start + index + 1
-        same = self.lines is None or self.lines[index] == number
-        return f"row {number}" if same else f"row {number} (line {self.lines[index]})"
+        line = number if self.lines is None else self.lines[index]
+        return f"row {number}" if line == number else f"row {number} (line {line})"
 
     def where(self, index: int) -> str:
         """`row` with the source's name: `reviews.csv, row 11 (line 14)`."""
@@ -67,12 +67,9 @@ class Table:
 def texts_of(values: Sequence[Any], where: Any) -> list[str]:
     """`values` as non-empty strings; `where(index)` names a row whose value is not one in the `InputError`."""
     for index, value in enumerate(values):
-        if not isinstance(value, str):
-            raise InputError(
-                f"{where(index)}: the text is {'null' if value is None else repr(value)}; a text is needed"
-            )
-        if is_empty(value):
-            raise InputError(f"{where(index)}: the text is empty")
+        if not has_text(value):
+            what = "null; a text is needed" if value is None else f"{value!r}; a text is needed"
+            raise InputError(f"{where(index)}: the text is {'empty' if isinstance(value, str) else what}")
     return list(values)
 
 
@@ -85,7 +82,10 @@ def row_ids(table: Table, column: str = "id") -> list[str]:
     numbers = [str(table.start + row + 1) for row in range(len(table))]
     if column not in table.columns:
         return numbers
-    given = [None if _is_blank(value) else str(value) for value in table.columns[column]]
+    given = [
+        str(value) if value is not None and value == value and has_text(str(value)) else None
+        for value in table.columns[column]
+    ]
     ids = [number if id is None else id for id, number in zip(given, numbers, strict=True)]
     if len(set(ids)) < len(ids):
         note_once(f"{table.name}: the values of column `{column}` are not unique; rows are named by their numbers")
@@ -95,12 +95,8 @@ def row_ids(table: Table, column: str = "id") -> list[str]:
     return ids
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or value != value or not str(value).strip()
-
-
 def check_once(option: str, names: Sequence[str] | None) -> None:
     """An `InputError` if `names`, the value of `option`, names a column twice."""
-    for name in names or ():
-        if names.count(name) > 1:
-            raise InputError(f"{option} {' '.join(names)}: names the column `{name}` twice")
+    names = names or ()
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{option} {' '.join(names)}: names the column `{twice[0]}` twice")

@@ -10,7 +10,7 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
@@ -37,9 +37,7 @@ def _open_zstd(path: Path) -> BinaryIO:
     return pyarrow.input_stream(str(path), compression="zstd")
 
 
-_OPEN: dict[str, Callable[[Path], BinaryIO]] = {
-    **{".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": _open_zstd},
-}
+_OPEN: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": _open_zstd}
 
 
 def text_table(path: Path, kind: str, name: str, rows: int) -> Iterator[Table]:
@@ -68,7 +66,7 @@ def _bytes(path: Path) -> BinaryIO:
     return _OPEN.get(path.suffix.lower(), lambda path: open(path, "rb"))(path)
 
 
-def _lines(path: Path, name: str) -> Iterator[str]:
+def _lines(path: Path, name: str) -> Generator[str]:
     """The lines with their ends, which are \\n, \\r or both."""
     with closing(_bytes(path)) as stream:
         beginning = stream.read(8)
@@ -106,9 +104,9 @@ def _chunks(items: Iterable[T], rows: int) -> Iterator[tuple[int, list[T]]]:
 def _delimited(lines: Iterator[str], name: str, delimiter: str, literal: bool, rows: int) -> Iterator[Table]:
     """`literal`: quotes are characters like all others."""
     csv.field_size_limit(2**31 - 1)
-    quoting = csv.QUOTE_NONE if literal else csv.QUOTE_MINIMAL
     lines = _with_delimiter(lines, name, delimiter)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
+    quoting = csv.QUOTE_NONE if literal else csv.QUOTE_MINIMAL
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)  # type: ignore[arg-type]  # one of them
     try:
         header = next(filter(None, reader), None)  # the csv module gives [] for a blank line
         if not header:
@@ -140,29 +138,31 @@ def _with_delimiter(lines: Iterator[str], name: str, delimiter: str) -> Iterator
     Excel's own line `sep=,` is blanked.
     """
     head: list[str] = []
+    filled: list[str] = []
     for line in lines:
         head.append(line)
-        if len([line for line in head if line.strip()]) == 2:
+        filled += [line.strip("\r\n")] if line.strip() else []
+        if len(filled) == 2:
             break
-    filled = [line.strip("\r\n") for line in head if line.strip()]
-    header, first = [*filled, None, None][:2]
-    said = header and re.fullmatch(r'"?sep=(.)"?', header, re.I)
+    header = filled[0] if filled else ""
+    first = filled[1] if len(filled) == 2 else None
+    said = re.fullmatch(r'"?sep=(.)"?', header, re.I)
     if said and said[1] == delimiter:
         head = ["\n" if line.strip("\r\n") == header else line for line in head]
     for other, word in _DELIMITERS.items():
-        found = header.count(other) if header is not None else 0
-        named = found and (other != "," or ", " not in header)  # `a text, as written` is a name
-        fits = first is None or first.count(other) >= found
-        if named and delimiter in header:  # in the name of a column, if the other one alone splits both lines alike
-            fits = (
-                first is not None and first.count(other) == found and first.count(delimiter) != header.count(delimiter)
-            )
-        if named and fits:
+        found = header.count(other)
+        if not found or (other == "," and ", " in header):  # `a text, as written` is a name
+            continue
+        if delimiter not in header:
+            fits = first is None or first.count(other) >= found
+        else:  # it belongs to the name of a column if the other one alone splits both lines alike
+            own = header.count(delimiter)
+            fits = first is not None and first.count(other) == found and first.count(delimiter) != own
+        if fits:
             ways = {"\t": "name it .tsv", ",": "name it .csv"}
-            way = ways.get(other, f"save it with {_DELIMITERS[delimiter]}")
             raise InputError(
                 f"{name}: its columns are separated by {word}, not by {_DELIMITERS[delimiter]} "
-                f"(`{one_line(header, 60)}`); {way}"
+                f"(`{one_line(header, 60)}`); {ways.get(other, f'save it with {_DELIMITERS[delimiter]}')}"
             )
     return chain(head, lines)
 
@@ -174,10 +174,10 @@ def _has_literal_quotes(path: Path, name: str) -> bool:
     does not enclose a field, and each line is a row by itself; or if, taken for CSV, the file is broken or a row runs
     from one whole line into another.
     """
-    tabs, loose, whole = None, False, True
+    tabs, loose, whole = -1, False, True
     with closing(_lines(path, name)) as lines:
         for line in filter(None, (line.rstrip("\r\n") for line in lines)):
-            tabs = line.count("\t") if tabs is None else tabs
+            tabs = line.count("\t") if tabs < 0 else tabs
             whole = whole and line.count("\t") == tabs
             quoted = [part for part in line.split("\t") if '"' in part] if '"' in line else []
             loose = loose or not all(map(_ENCLOSED.fullmatch, quoted))
@@ -185,11 +185,16 @@ def _has_literal_quotes(path: Path, name: str) -> bool:
                 break
     if not loose or whole:
         return loose
-    taken: list[int] = []
+    taken: list[int] = []  # the tabs of the lines of a row
+
+    def counted(lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
+            taken.append(line.count("\t"))
+            yield line
+
     with closing(_lines(path, name)) as lines:
-        counted = (taken.append(line.count("\t")) or line for line in lines)
         try:
-            for row in csv.reader(counted, delimiter="\t", strict=True):
+            for row in csv.reader(counted(lines), delimiter="\t", strict=True):
                 if row and (len(row) != tabs + 1 or (len(taken) > 1 and taken[0] == taken[-1] == tabs)):
                     return True
                 taken.clear()

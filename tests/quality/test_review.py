@@ -12,8 +12,7 @@ from review_runs import WRITERS, fill, read_key, read_sheet, row, write_run
 
 from hf_xling.cli import run
 from hf_xling.errors import InputError
-from hf_xling.quality.drawing import allocate, draw
-from hf_xling.quality.review import make_sheet
+from hf_xling.quality.review import allocate, draw, make_sheet
 from hf_xling.quality.sheets import COLUMNS, FORMULAS, unprotect
 
 
@@ -30,24 +29,24 @@ def folder(rows, tmp_path):
 
 def test_strata_of_language_model_and_length_have_their_share_of_the_sheet(folder, rows):
     drawn = make_sheet(folder, 100)
-    assert len(drawn.items) == 100 and drawn.rows == 400
+    assert len(drawn.items) == 100 and sum(stratum["rows"] for stratum in drawn.strata) == len(rows)
     for stratum in drawn.strata:
-        assert abs(stratum.sampled - stratum.rows / 4) < 1
+        assert abs(stratum["sampled"] - stratum["rows"] / 4) < 1
     of = {(each["id"], each["language"], each["model_id"]) for each in rows}
     by_origin = Counter()
     for item in drawn.items:
         stratum = drawn.strata[item["stratum"]]
-        assert (item["id"], stratum.language, item["model_id"]) in of and item["model_id"] == stratum.model_id
-        by_origin[stratum.language, stratum.model_id] += 1
-        low, _, high = stratum.length.removeprefix("up to ").removesuffix(" characters").partition(" to ")
+        assert (item["id"], stratum["language"], item["model_id"]) in of and item["model_id"] == stratum["model_id"]
+        by_origin[stratum["language"], stratum["model_id"]] += 1
+        low, _, high = stratum["length"].removeprefix("up to ").removesuffix(" characters").partition(" to ")
         length = len(item["source_text"])
-        if stratum.length.startswith("up to"):
+        if stratum["length"].startswith("up to"):
             assert length <= int(low)
         else:
             assert int(low.split()[0]) <= length <= int(high or length)
     shares = Counter((each["language"], each["model_id"]) for each in rows)
     assert by_origin.keys() == shares.keys() and len(shares) == 4
-    assert len({stratum.length for stratum in drawn.strata if stratum.language == "ta"}) == 4
+    assert len({stratum["length"] for stratum in drawn.strata if stratum["language"] == "ta"}) == 4
     assert all(abs(by_origin[origin] - shares[origin] / 4) < 4 for origin in shares)
 
 
@@ -156,13 +155,13 @@ def test_the_strata_add_up_to_the_sample(origins, sample):
     ]
     with tempfile.TemporaryDirectory() as folder:
         drawn = draw(write_run(Path(folder), rows), sample, seed=3)
-    assert sum(stratum.rows for stratum in drawn.strata) == len(rows)
-    assert sum(stratum.sampled for stratum in drawn.strata) == len(drawn.items) == min(sample, len(rows))
+    assert sum(stratum["rows"] for stratum in drawn.strata) == len(rows)
+    assert sum(stratum["sampled"] for stratum in drawn.strata) == len(drawn.items) == min(sample, len(rows))
     assert len({item["id"] for item in drawn.items}) == len(drawn.items)
     of = Counter(item["stratum"] for item in drawn.items)
     for number, stratum in enumerate(drawn.strata):
-        assert of[number] == stratum.sampled <= stratum.rows
-        assert abs(stratum.sampled - len(drawn.items) * stratum.rows / len(rows)) < 1
+        assert of[number] == stratum["sampled"] <= stratum["rows"]
+        assert abs(stratum["sampled"] - len(drawn.items) * stratum["rows"] / len(rows)) < 1
 
 
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=20), st.integers(1, 10**6))

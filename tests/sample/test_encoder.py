@@ -7,9 +7,9 @@ from torch.nn.functional import cross_entropy, normalize
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_xling.sample.encoder import make_encoder
-from hf_xling.sample.news import draw_news
 from hf_xling.sample.reviews import english_reviews, tamil_reviews
 from hf_xling.sample.scenes import draw_inferences, render
+from hf_xling.sample.world import draw_news
 
 
 @pytest.fixture(scope="module")

@@ -162,19 +162,18 @@ def test_info_models_and_health(url, pairs):
 
 def test_more_than_the_window_is_overload_at_once_and_passes(pairs):
     body = json.dumps({"inputs": prompt("translate", "A dog runs.")}).encode()
-    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
-        body
-    )
+    told = {"Host": "x", "Content-Type": "application/json", "Content-Length": len(body), "Expect": "100-continue"}
+    head = "POST /generate HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in told.items()) + "\r\n"
     with serving(make_app(read_recording(pairs))) as url, ExitStack() as stack:
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
         waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(MAX_CONCURRENT_REQUESTS)]
-        for connection in waiting:  # requests that the server has begun and cannot end
-            connection.sendall(head + body[:-1])
-        while (refused := ask(f"{url}/generate", body))[0] != 429:
-            pass  # the server has not read all of them yet
-        assert refused == (429, {"error": "Model is overloaded", "error_type": "overloaded"})
+        for connection in waiting:  # requests that the server has begun, as it says, and cannot end
+            connection.sendall(head.encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        overloaded = {"error": "Model is overloaded", "error_type": "overloaded"}
+        assert ask(f"{url}/generate", body) == (429, overloaded)
         for connection in waiting:
-            connection.sendall(body[-1:])
+            connection.sendall(body)
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
         assert ask(f"{url}/generate", body)[0] == 200
 

@@ -5,17 +5,16 @@ from itertools import pairwise, product
 
 import pytest
 
-from hf_xling.sample import activities, lexicon
-from hf_xling.sample.lexicon import PLURAL, VERB_ENDINGS
-from hf_xling.sample.scenes import Scene, draw_inferences, render
+from hf_xling.sample import scenes
+from hf_xling.sample.scenes import PLURAL, VERB_ENDINGS, Scene, draw_inferences, render
 
 
 def all_subjects():
-    return [*lexicon.SUBJECTS, *lexicon.GENERAL_SUBJECTS.values()]
+    return [*scenes.SUBJECTS, *scenes.GENERAL_SUBJECTS.values()]
 
 
 def all_activities():
-    return [*activities.ACTIVITIES, *activities.GENERAL_ACTIVITIES.values()]
+    return [*scenes.ACTIVITIES, *scenes.GENERAL_ACTIVITIES.values()]
 
 
 def agreement_expected(tamil: str) -> str:
@@ -50,8 +49,8 @@ def test_verbs_agree_with_their_subjects():
 
 
 def test_participles_and_accusatives_have_their_sandhi():
-    entries = (*all_activities(), *lexicon.PLACES.values(), *lexicon.ATTIRES)
-    forms = [form for words in (*(entry.words for entry in entries), *activities.EXTRAS) for form in words[2:]]
+    entries = (*all_activities(), *scenes.PLACES.values(), *scenes.ATTIRES)
+    forms = [form for words in (*(entry.words for entry in entries), *scenes.EXTRAS) for form in words[2:]]
     # Objects without a case ending and nouns of compound verbs: nothing doubles after them.
     bare = ("மணற்கோட்டை", "முதுகுப்பை", "குடை", "சலவை", "விற்பனை", "வேலை", "சட்டை", "சால்வை")
     assert all(activity.words.tamil.endswith("கி") for activity in all_activities())
@@ -68,20 +67,20 @@ def test_participles_and_accusatives_have_their_sandhi():
 
 
 def test_adverbs_double_a_following_stop():
-    scenes = [scene for inference in draw_inferences(random.Random(0), 3000) for scene in inference.hypotheses]
-    texts = [text for scene in scenes for text in render(scene)[2:]]
+    drawn = [scene for inference in draw_inferences(random.Random(0), 3000) for scene in inference.hypotheses]
+    texts = [text for scene in drawn for text in render(scene)[2:]]
     assert any("முறையாகப் பட்டம்" in text for text in texts)
     assert not any(re.search(r"ாக [கசதப]", text) for text in texts if "வேகமாக" not in text)
 
 
-@pytest.mark.parametrize("form", lexicon.Phrase._fields)
+@pytest.mark.parametrize("form", scenes.Phrase._fields)
 def test_within_a_table_no_form_stands_twice(form):
     tables = {
         "subjects": [subject.words for subject in all_subjects()],
         "activities": [activity.words for activity in all_activities()],
-        "places": [place.words for place in (*lexicon.PLACES.values(), *lexicon.GENERAL_PLACES.values())],
-        "attires": [attire.words for attire in lexicon.ATTIRES],
-        "extras": list(activities.EXTRAS),
+        "places": [place.words for place in (*scenes.PLACES.values(), *scenes.GENERAL_PLACES.values())],
+        "attires": [attire.words for attire in scenes.ATTIRES],
+        "extras": list(scenes.EXTRAS),
     }
     for name, phrases in tables.items():
         counts = Counter(getattr(phrase, form) for phrase in phrases)
@@ -89,13 +88,13 @@ def test_within_a_table_no_form_stands_twice(form):
 
 
 def test_the_lexicon_refers_to_what_it_has():
-    groups = {activity.group for activity in activities.ACTIVITIES}
-    assert set(activities.CLASHES) == groups
-    assert all(set(clashing) <= groups - {group} for group, clashing in activities.CLASHES.items())
-    for activity in activities.ACTIVITIES:
-        assert activity.places and set(activity.places) <= set(lexicon.PLACES)
-    for subject in lexicon.SUBJECTS:
-        assert subject.general and set(subject.general) <= set(lexicon.GENERAL_SUBJECTS)
+    groups = {activity.group for activity in scenes.ACTIVITIES}
+    assert set(scenes.CLASHES) == groups
+    assert all(set(clashing) <= groups - {group} for group, clashing in scenes.CLASHES.items())
+    for activity in scenes.ACTIVITIES:
+        assert activity.places and set(activity.places) <= set(scenes.PLACES)
+    for subject in scenes.SUBJECTS:
+        assert subject.general and set(subject.general) <= set(scenes.GENERAL_SUBJECTS)
 
 
 def test_hypotheses_mean_what_their_labels_say():
@@ -104,7 +103,7 @@ def test_hypotheses_mean_what_their_labels_say():
         assert entailed.subject.words.english in names and entailed.activity.group == premise.activity.group
         assert entailed.extra is None and entailed.attire is None
         if entailed.place not in (None, premise.place):
-            assert entailed.place == lexicon.GENERAL_PLACES[premise.place.general]
+            assert entailed.place == scenes.GENERAL_PLACES[premise.place.general]
         assert neutral.extra is not None and neutral.activity == premise.activity
         assert contrary.subject == premise.subject
-        assert contrary.activity.group in activities.CLASHES[premise.activity.group]
+        assert contrary.activity.group in scenes.CLASHES[premise.activity.group]

@@ -48,9 +48,9 @@ def write_reviews(folder, words):
 
 
 def publish(folder, repo_id, kind="dataset", **options):
-    from hf_xling.hub.publish import publish
+    from hf_xling.hub.publish import Destination
 
-    done = publish(folder, repo_id, kind=kind, **options)
+    done = Destination(repo_id, kind, **options).publish(folder)
     return {"commit": done.sha, "tag": done.tag, "is_new": done.is_new, "line": str(done)}
 
 

@@ -16,7 +16,7 @@ from transformers import AutoConfig
 
 from hf_xling import RatingEnsemble
 from hf_xling.console import run_command
-from hf_xling.regression.predictions import text_hash
+from hf_xling.regression.results import text_hash
 
 SHORT = ("--num_train_epochs", "1", "--save_strategy", "no", "--eval_strategy", "no")
 
