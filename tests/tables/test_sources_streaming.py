@@ -222,16 +222,16 @@ def test_a_large_file_is_not_held_whole(tmp_path, kind):
     streamed = peak(lambda: counts.extend(len(block) for block in stream_table(path, 20)))
     assert sum(counts) == 2_000 and max(counts) <= 20
     assert streamed < 2  # four blocks are 0.4
-    assert peak(lambda: read_table(path)) > 10  # so this would have been seen
+    assert peak(lambda: read_table(path)) > 9  # so this would have been seen
 
 
 def test_the_row_groups_of_parquet_are_not_held_whole(tmp_path):
     """Outside of Python, where Arrow has its own count: one row group of 40 MB, which nothing can compress."""
     random = Random(0)
-    rows = [{"text": f"{row} {random.randbytes(10_000).hex()}"} for row in range(2_000)]
-    path = write(tmp_path, ".parquet", rows, group=2_000)
+    rows = [{"text": f"{row} {random.randbytes(1_000).hex()}"} for row in range(20_000)]
+    path = write(tmp_path, ".parquet", rows, group=20_000)
     gc.collect()
     before, most = pyarrow.total_allocated_bytes(), 0
-    for _ in stream_table(path, 20):
+    for _ in stream_table(path, 200):
         most = max(most, pyarrow.total_allocated_bytes() - before)
     assert 0 < most < 10 * 2**20
