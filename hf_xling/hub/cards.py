@@ -71,6 +71,11 @@ def code(value: Any) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
+def shown(value: float | None, form: str = ".2f") -> str:
+    """A number in the `form` of `format`, or a dash where there is none."""
+    return "–" if value is None else format(value, form)
+
+
 def counts_table(counts: Sequence[Mapping[str, Any]]) -> str:
     """Rows of the same names and numbers as a Markdown table, aligned for a terminal."""
     widths = {name: max(len(name), *(len(str(row[name])) for row in counts)) for name in counts[0]}
