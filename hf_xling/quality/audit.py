@@ -123,7 +123,7 @@ def audit_markdown(found: Mapping[str, Any]) -> str:
 
 
 def _terms(sides: Sequence[Mapping[str, Any]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The (group, category) of which some side has words, and those of which none has, in the order of the lists."""
+    """In the order of the lists, the (group, category) that some side has words of, and the others."""
     listed = [(group, name) for side in sides for group, names in (side["terms"] or {}).items() for name in names]
     found = {term: any(_rate(side, term) for side in sides) for term in listed}
     return [term for term, is_found in found.items() if is_found], [term for term in found if not found[term]]
@@ -189,7 +189,7 @@ def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: Path) -> N
     rates = [side for side in found["sides"][: len(sides)] if side["terms"] is not None]
     terms, _ = _terms(rates)
     panels = [("words a text, share of the texts", 2.4)]
-    panels += [("words of the task that stand in it", 0.7 + 0.3 * len(found["sides"]))] if found["task"] else []
+    panels += [("words of the task that are in it", 0.7 + 0.3 * len(found["sides"]))] if found["task"] else []
     title = "words for groups of people, per 10,000 words (colours as above)"
     panels += [(title, 0.7 + 0.1 * len(terms) * (1 + len(rates)))] if terms else []
     with in_style(**{"font.size": 9, "savefig.dpi": 120}):

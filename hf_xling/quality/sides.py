@@ -78,7 +78,7 @@ def _distinct(keyed: Iterable[tuple[Any, ...]], seen: set[int]) -> list[str]:
 def run_sides(rows: Iterable[pyarrow.RecordBatch], manifest: Mapping[str, Any]) -> list[Side]:
     """The sides of a run of stage 1, by its accepted rows: each distinct source text, each distinct answer to it.
 
-    A text that stands in many rows of the input was asked for once, and counts once.
+    A text that is in many rows of the input was asked for once, and counts once.
     """
     before, after = TextCounts(), TextCounts()
     sources, pairs = set[int](), set[int]()
