@@ -8,15 +8,15 @@ from html import unescape
 
 from hf_xling.folding import CONTROLS
 
-# Between the words of two blocks nothing needs to stand but their tags; these become line breaks.
+# Two blocks may have nothing but their tags between their words; these tags become line breaks.
 BLOCKS = """address article aside blockquote body br center dd details div dl dt fieldset figcaption figure footer form
 h1 h2 h3 h4 h5 h6 head header hr html li main nav newline ol option p pre section select summary table tbody td tfoot
 th thead title tr ul"""
-# These stand within words too, as in `<b>w</b>ord`, and leave nothing behind.
+# These occur within words too, as in `<b>w</b>ord`, and leave nothing behind.
 INLINE = """a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub
 sup tt u var wbr"""
 LEFT_BY = dict.fromkeys(BLOCKS.split(), "\n") | dict.fromkeys(INLINE.split(), "")
-# The attributes that HTML has without a value. No other word may stand alone in a tag: `a <b and c> d` compares.
+# The attributes that HTML has without a value. No other word may be alone in a tag: `a <b and c> d` compares.
 FLAGS = "allowfullscreen|async|autoplay|checked|controls|defer|disabled|hidden|loop|muted|nohref|noshade|nowrap|open|\
 readonly|required|reversed|selected"
 # Possessive quantifiers (`*+`) keep the time linear in the length of a tag.
@@ -50,7 +50,7 @@ def clean_text(text: str) -> str:
        non-joiners stay: Indic scripts spell with them, emoji are made of them.
     2. Tags. A literal `<NEWLINE>` (in any case), `<br>` and the tags of paragraphs, list items, table cells and other
        blocks become a line break, so that no words are glued together; inline tags (`<b>`, `<a href="…">`, …) and
-       comments go without a trace, since they stand within words too; all other tags become a space. Only what HTML
+       comments go without a trace, since they occur within words too; all other tags become a space. Only what HTML
        or XML would call a tag is one: `a <3 b`, `x < y > z`, `a <b and c> d` and `<me@example.org>` stay. A tag that
        comes together when another goes (`<b<i>r>`) goes too.
     3. Entities, once: `&amp;` becomes `&`. After the tags, since `&lt;b&gt;` is how a page shows the visible text
@@ -58,7 +58,7 @@ def clean_text(text: str) -> str:
     4. Step 1 again, for what the tags have left and the entities brought (`&nbsp;`).
 
     Cleaning twice is cleaning once, but for visible text that looks like a tag or an entity: `&lt;b&gt;` becomes
-    `<b>`, and that would go the second time; `&amp;lt;` becomes `&lt;`. A text without `&` is never such a one.
+    `<b>`, and that would go the second time; `&amp;lt;` becomes `&lt;`. A text without `&` never changes again.
     """
     text = _plain(text)
     while (shorter := _without_tags(text)) != text:

@@ -78,11 +78,6 @@ def take_debug_flag(argv: list[str]) -> bool:
 
     `--debug VALUE` is transformers' own option of that name and stays.
     """
-    bare = [
-        index
-        for index, token in enumerate(argv)
-        if token == "--debug" and (index + 1 == len(argv) or argv[index + 1].startswith("-"))
-    ]
-    for index in reversed(bare):
-        del argv[index]
-    return bool(bare)
+    pairs = list(zip(argv, [*argv[1:], "-"], strict=False))
+    argv[:] = [token for token, after in pairs if token != "--debug" or not after.startswith("-")]
+    return len(argv) < len(pairs)

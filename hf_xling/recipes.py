@@ -199,7 +199,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 
 class _AsTyped(yaml.SafeLoader):
-    """YAML in which every scalar but null is the text that stands in the file."""
+    """YAML in which every scalar but null is the text as it is in the file."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
         first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]

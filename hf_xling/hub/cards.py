@@ -33,7 +33,7 @@ def render_card(template: str, metadata: Mapping[str, Any], facts: Mapping[str, 
 def renew_part(card: str, template: str, facts: Mapping[str, Any]) -> str:
     """`card` with the part that `template` wrote written anew; a card without that part stays as it is.
 
-    Such a template begins and ends with a comment, a line each, by which its part is found.
+    Such a template begins and ends with a comment, a line each: they tell where its part is.
     """
     part = _TOKEN.sub("hf_…", _ENVIRONMENT.get_template(f"{template}.md.jinja").render(facts))
     first, *_, last = part.splitlines()
@@ -69,6 +69,11 @@ def code(value: Any) -> str:
     fence = "`" * (max(map(len, re.findall(r"`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""
     return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def shown(value: float | None, form: str = ".2f") -> str:
+    """A number in the `form` of `format`, or a dash where there is none."""
+    return "–" if value is None else format(value, form)
 
 
 def counts_table(counts: Sequence[Mapping[str, Any]]) -> str:

@@ -27,7 +27,7 @@ _VERSION = re.compile(r"v([1-9]\d*)")
 
 @dataclass(frozen=True)
 class Publication:
-    """A folder as it stands on the Hub.
+    """A folder as it is on the Hub.
 
     Attributes:
         url: of the repository.

@@ -38,7 +38,7 @@ _HELD_OUT = {
     **{name: name for name in ("sts_spearman", "alignment", "uniformity", "relative_distance")},
 }
 RESULTS_FOLDER = ".eval_results"
-MEASURED = "measured by hf_xling"  # by which a push tells our results from those that others put beside them
+MEASURED = "measured by hf_xling"  # tells our results from those that others put beside them
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Evidence:
         on: what it was measured on, and how often it was trained.
         metrics: names of `METRICS`, the columns of the table.
         rows: what was measured, and the value of each metric as text.
-        values: of each metric the one number that stands for the model; finite.
+        values: of each metric the one number for the model; finite.
     """
 
     on: str

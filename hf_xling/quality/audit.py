@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from hf_xling import runs
 from hf_xling.figures import PALETTE, in_style, legend, save_png
-from hf_xling.hub.cards import cell, counts_table
+from hf_xling.hub.cards import cell, counts_table, shown
 from hf_xling.quality.sides import Side, read_sides
 from hf_xling.quality.words import SEGMENT, TermList, TextCounts, quantile, read_terms
 from hf_xling.recipes import RecipeParser, option
@@ -111,21 +111,26 @@ def audit_markdown(found: Mapping[str, Any]) -> str:
     ]
     if task is not None:
         lines += [f"The task has {task['texts']:,} texts of {task['words']:,} words, {task['types']:,} distinct."]
-    terms = [(group, name) for side in sides for group, names in (side["terms"] or {}).items() for name in names]
-    terms = list(dict.fromkeys(terms))
-    shown = [term for term in terms if any(_rate(side, term) for side in sides)]
-    if shown:
-        lines += ["", counts_table([_term_row(sides, term) for term in shown]), ""]
+    listed, absent = _terms(sides)
+    if listed:
+        lines += ["", counts_table([_term_row(sides, term) for term in listed]), ""]
         lines += ["Compare a language with itself: what is one word in one is several in another."]
-    absent = [cell(", ".join(term)) for term in terms if term not in shown]
-    lines += [f"No word was found of: {'; '.join(absent)}."] if absent else []
+    named = "; ".join(cell(", ".join(term)) for term in absent)
+    lines += [f"No word was found of: {named}."] if absent else []
     without = [cell(side["name"]) for side in sides if side["terms"] is None]
     lines += [f"There is no list of such words for {', '.join(without)}."] if without else []
     return "\n".join(lines)
 
 
+def _terms(sides: Sequence[Mapping[str, Any]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """In the order of the lists, the (group, category) that some side has words of, and the others."""
+    listed = [(group, name) for side in sides for group, names in (side["terms"] or {}).items() for name in names]
+    found = {term: any(_rate(side, term) for side in sides) for term in listed}
+    return [term for term, is_found in found.items() if is_found], [term for term in found if not found[term]]
+
+
 def _term_row(sides: Sequence[Mapping[str, Any]], term: tuple[str, str]) -> dict[str, str]:
-    rates = {cell(side["name"]): _shown(_rate(side, term), ".2f") for side in sides}
+    rates = {cell(side["name"]): shown(_rate(side, term)) for side in sides}
     return {f"words for groups of people, per {PER:,} words": cell(", ".join(term)), **rates}
 
 
@@ -137,12 +142,12 @@ def _measures(found: Mapping[str, Any]) -> list[dict[str, str]]:
         "distinct words": lambda side: f"{side['types']:,}",
         "words a text (5% / 50% / 95%)": lambda side: _spread(side["words_per_text"]),
         "characters a text": lambda side: _spread(side["characters_per_text"]),
-        "type-token ratio": lambda side: _shown(side["type_token_ratio"], ".3f"),
-        f"… in segments of {SEGMENT:,} words": lambda side: _shown(side["standardised_type_token_ratio"], ".3f"),
+        "type-token ratio": lambda side: shown(side["type_token_ratio"], ".3f"),
+        f"… in segments of {SEGMENT:,} words": lambda side: shown(side["standardised_type_token_ratio"], ".3f"),
     }
     if found["task"] is not None:
-        measures["the task's distinct words in it"] = lambda side: _shown(side["coverage"]["types"], ".1%")
-        measures["the task's words in it"] = lambda side: _shown(side["coverage"]["words"], ".1%")
+        measures["the task's distinct words in it"] = lambda side: shown(side["coverage"]["types"], ".1%")
+        measures["the task's words in it"] = lambda side: shown(side["coverage"]["words"], ".1%")
     return [
         {"": measure, **{cell(side["name"]): show(side) for side in found["sides"]}}
         for measure, show in measures.items()
@@ -151,10 +156,6 @@ def _measures(found: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _spread(quantiles: Mapping[str, int]) -> str:
     return " / ".join(f"{value:,}" for value in quantiles.values())
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
 
 
 def _rate(side: Mapping[str, Any], term: tuple[str, str]) -> float | None:
@@ -186,9 +187,9 @@ def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: Path) -> N
         path: the PNG to write.
     """
     rates = [side for side in found["sides"][: len(sides)] if side["terms"] is not None]
-    terms = _terms(rates)
+    terms, _ = _terms(rates)
     panels = [("words a text, share of the texts", 2.4)]
-    panels += [("words of the task that stand in it", 0.7 + 0.3 * len(found["sides"]))] if found["task"] else []
+    panels += [("words of the task that are in it", 0.7 + 0.3 * len(found["sides"]))] if found["task"] else []
     title = "words for groups of people, per 10,000 words (colours as above)"
     panels += [(title, 0.7 + 0.1 * len(terms) * (1 + len(rates)))] if terms else []
     with in_style(**{"font.size": 9, "savefig.dpi": 120}):
@@ -204,13 +205,6 @@ def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: Path) -> N
         if terms:
             _draw_terms(grid[-1], rates, terms, [side.name for side in sides])
         save_png(figure, path)
-
-
-def _terms(sides: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The (group, category) of which some side has words, in the order of the lists."""
-    listed = [(group, name) for side in sides for group, names in side["terms"].items() for name in names]
-    found = {(group, name) for side in sides for group, names in side["terms"].items() for name in names if names[name]}
-    return [term for term in dict.fromkeys(listed) if term in found]
 
 
 def _draw_lengths(axes: Axes, sides: Sequence[Side]) -> None:
@@ -244,7 +238,7 @@ def _draw_terms(
 ) -> None:
     places, width = np.arange(len(terms)), 0.8 / len(sides)
     for number, side in enumerate(sides):
-        rates = [side["terms"].get(group, {}).get(name, 0.0) for group, name in terms]
+        rates = [_rate(side, term) or 0.0 for term in terms]
         offset = (number - (len(sides) - 1) / 2) * width
         axes.barh(places + offset, rates, width, color=_colour(names.index(side["name"])))
     axes.set_yticks(places, [f"{group}, {name}" for group, name in terms])

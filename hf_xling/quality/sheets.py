@@ -84,7 +84,7 @@ def read_ratings(path: Path, texts: Mapping[int, str]) -> Ratings:
         texts: of the items, by their number.
 
     Raises:
-        InputError: it is no such sheet, an item is unknown, stands there twice or has another text, a cell holds no
+        InputError: it is no such sheet, an item is unknown, occurs twice or has another text, a cell holds no
             rating, or there is no rating at all. The message names file, row, column and what is needed.
     """
     ratings: Ratings = {}

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
-from huggingface_hub import metadata_load
 from tqdm import tqdm
-from yaml import YAMLError
 
 from hf_xling.errors import InputError
+from hf_xling.places import README, card_of, data_patterns, texts
 from hf_xling.provenance.generation_run import GenerationRun
 from hf_xling.quality.words import TextCounts
 from hf_xling.tables import parquet_batches, table_files
@@ -45,10 +44,10 @@ def corpus_sides(
     """
     found: dict[tuple[str, str | None], TextCounts] = {}
     for batch in sentences:
-        texts: dict[tuple[str, str | None], list[str]] = {}
+        by_origin: dict[tuple[str, str | None], list[str]] = {}
         for task, of, anchor in _values(batch, (*_ORIGIN, "anchor")):
-            texts.setdefault((task, of), []).append(anchor)
-        for origin, own in texts.items():
+            by_origin.setdefault((task, of), []).append(anchor)
+        for origin, own in by_origin.items():
             found.setdefault(origin, TextCounts()).add(own)
     before = [Side(*origin, counts) for origin, counts in found.items() if origin[0] == SOURCE]
     after = [Side(*origin, counts) for origin, counts in found.items() if origin[0] != SOURCE]
@@ -68,18 +67,18 @@ def _distinct(keyed: Iterable[tuple[Any, ...]], seen: set[int]) -> list[str]:
 
     The hashes of a million texts take a tenth of the memory of the texts.
     """
-    texts = []
+    new = []
     for key, text in keyed:
         if (number := hash(key)) not in seen:
             seen.add(number)
-            texts.append(text)
-    return texts
+            new.append(text)
+    return new
 
 
 def run_sides(rows: Iterable[pyarrow.RecordBatch], manifest: Mapping[str, Any]) -> list[Side]:
     """The sides of a run of stage 1, by its accepted rows: each distinct source text, each distinct answer to it.
 
-    A text that stands in many rows of the input was asked for once, and counts once.
+    A text that is in many rows of the input was asked for once, and counts once.
     """
     before, after = TextCounts(), TextCounts()
     sources, pairs = set[int](), set[int]()
@@ -100,23 +99,23 @@ def read_sides(folder: str) -> list[Side]:
     if (path / "manifest.json").is_file():
         manifest = GenerationRun.open(folder, "audit").manifest
         return run_sides(_batches(table_files(path / "accepted"), ("source_text", "text")), manifest)
-    try:
-        card = metadata_load(path / "README.md") or {}
-        files = {config["config_name"]: [file["path"] for file in config["data_files"]] for config in card["configs"]}
-        parts = {
-            name: [part for pattern in files[name] for part in sorted(path.glob(pattern)) if part.name[0] != "."]
-            for name in files
-        }
-        language = next(iter(card.get("language") or ()), None)  # that of the source comes first
-        named = ", ".join(files["sentences"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, YAMLError) as error:
+    card = card_of(path / README) if (path / README).is_file() else {}
+    configs = card.get("configs")
+    named = [each for each in (configs if isinstance(configs, list) else ()) if isinstance(each, dict)]
+    files = {each.get("config_name"): data_patterns({"configs": [each]}) for each in named}
+    if not files.get("sentences"):
         raise InputError(
             f"audit {folder}: holds no corpus (README.md with a config `sentences`) and no run of `hf-xling generate`"
-        ) from error
-    if not parts["sentences"]:
-        raise InputError(f"audit {folder}: its card names {named}, and there is no such file")
-    rows = _batches(parts["sentences"], (*_ORIGIN, "anchor"))
-    return corpus_sides(rows, _batches(parts.get("pairs", []), ("group", "anchor")), language)
+        )
+    sentences, pairs = (
+        [part for pattern in files.get(name, ()) for part in sorted(path.glob(pattern)) if part.name[0] != "."]
+        for name in ("sentences", "pairs")
+    )
+    if not sentences:
+        told = ", ".join(files["sentences"])
+        raise InputError(f"audit {folder}: its card names {told}, and there is no such file")
+    language = next(iter(texts(card.get("language"))), None)  # that of the source comes first
+    return corpus_sides(_batches(sentences, (*_ORIGIN, "anchor")), _batches(pairs, ("group", "anchor")), language)
 
 
 def _batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:

@@ -8,7 +8,7 @@ from typing import Any
 import krippendorff
 import numpy as np
 
-from hf_xling.hub.cards import cell, counts_table
+from hf_xling.hub.cards import cell, counts_table, shown
 from hf_xling.hub.names import model_name
 from hf_xling.quality.sheets import HIGHEST, LOWEST, SCALES, Ratings
 
@@ -135,18 +135,9 @@ def scale_rows(scales: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
             "items": f"{facts['items']:,}",
             "mean": shown(facts["mean"]),
             "95% interval": "–" if facts["interval"] is None else " to ".join(map(shown, facts["interval"])),
-            f"{GOOD} or more": _share(facts["good"]),
-            f"{BAD} or less": _share(facts["bad"]),
+            f"{GOOD} or more": shown(facts["good"], ".0%"),
+            f"{BAD} or less": shown(facts["bad"], ".0%"),
             "Krippendorff's alpha": shown(facts["alpha"]) if facts["why"] is None else f"none: {facts['why']}",
         }
         for scale, facts in scales.items()
     ]
-
-
-def shown(value: float | None) -> str:
-    """A mean with two digits, or a dash."""
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f}%"

@@ -1,4 +1,4 @@
-"""Counts over any number of texts, of which only the vocabulary is kept: lengths, words, words for groups of people."""
+"""Counts of lengths, words and words for groups of people over any number of texts; only the vocabulary is kept."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class TextCounts:
         }
 
     def coverage_of(self, task: TextCounts) -> dict[str, float | None]:
-        """The shares of the distinct words of `task`, and of all its words, that stand in this vocabulary too."""
+        """The shares of the distinct words of `task`, and of all its words, that are in this vocabulary too."""
         common = [count for word, count in task.vocabulary.items() if word in self.vocabulary]
         return {
             "types": round(len(common) / len(task.vocabulary), 4) if task.words else None,
@@ -143,7 +143,7 @@ def _cut(texts: list[str]) -> tuple[list[str], np.ndarray]:
     cut = np.where(inside, points, np.uint32(ord(" ")))
     cut[between], inside[between] = ord("'"), True
     begins = inside & ~np.concatenate(([False], inside[:-1]))
-    of = np.cumsum(points == 0)[begins]  # the text in which each word stands
+    of = np.cumsum(points == 0)[begins]  # the text of each word
     return cut.tobytes().decode("utf-32-le").split(), np.bincount(of, minlength=len(texts))
 
 

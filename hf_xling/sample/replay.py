@@ -72,7 +72,7 @@ def sources_in(prompt: Prompt) -> Iterator[tuple[str, str]]:
 
 @cache
 def _beginnings(chat: bool) -> dict[int, dict[str, list[tuple[str, str]]]]:
-    """What stands before the source in each prompt, by its length, with the task and what stands after it.
+    """What is before the source in each prompt, by its length, with the task and what is after the source.
 
     There are some 180 prompts of a few dozen lengths, so that a prompt is found by as many look-ups.
     """
@@ -101,7 +101,7 @@ class ServeReplayConfig:
 
 
 def read_recording(path: str | Path) -> Recording:
-    """Read recorded pairs; where a (task, source) stands twice, the first answer counts.
+    """Read recorded pairs; where a (task, source) occurs twice, the first answer counts.
 
     Raises:
         InputError: a missing file, column or value, or an unknown task; the row is named.

@@ -3,7 +3,7 @@
 A film has a latent quality; each aspect named in a review gets a grade 1..5 near it and a statement of that grade.
 The review's `grade` is the mean of these. The rating adds Gaussian noise (sd 0.35) before it is rounded to the quarter
 step; an English label is 1 above grade 3, and 8% of the labels are flipped. No model can get below this noise.
-Statements negate ("not dull at all"), so the words alone mislead: the same word stands in good and bad grades.
+Statements negate ("not dull at all"), so the words alone mislead: the same word occurs in good and bad grades.
 """
 
 from importlib.resources import files

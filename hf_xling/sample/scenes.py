@@ -203,7 +203,7 @@ def _join(*parts: str | None) -> str:
 def _join_tamil(*parts: str | None) -> str:
     """Joins phrases, doubling க, ச, த, ப after adverbs in -ஆக (முதல் முறையாகப் பட்டம்).
 
-    No other phrase that can stand before an open slot calls for doubling: the lexicon has none in -ஐ, -இ or -உக்கு.
+    No other phrase that can come before an open slot calls for doubling: the lexicon has none in -ஐ, -இ or -உக்கு.
     """
     text = ""
     for part in filter(None, parts):

@@ -20,7 +20,7 @@ SENTENCES = 3300
 def write_world(folder: Path, seed: int = 0) -> None:
     """Writes the sample world into `folder`; the same seed gives the same bytes.
 
-    - `snli.jsonl`: `premise`, `hypothesis`, `label`; a premise's three rows stand together;
+    - `snli.jsonl`: `premise`, `hypothesis`, `label`; a premise's three rows are next to each other;
     - `pairs.jsonl`: `task`, `source`, `text`: the paraphrase of every distinct English sentence, and the translation of
       every sentence and of every paraphrase;
     - `news_ta.txt`: one Tamil sentence a line;

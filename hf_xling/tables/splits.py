@@ -107,7 +107,7 @@ def dataset_table(source: str, config: str | None, split: str, rows: int) -> Ite
 
 @contextmanager
 def loading(source: str, config: str | None) -> Iterator[dict[str, Any]]:
-    """The arguments by which `datasets` finds `source`; what it raises becomes one `InputError`.
+    """The arguments with which `datasets` finds `source`; what it raises becomes one `InputError`.
 
     The cache of `datasets` knows a folder with a card by its last name and that card alone, and would give out the rows
     of another folder of that name, or yesterday's of this one. So a folder gets a cache of its own; and as `datasets`

@@ -19,7 +19,7 @@ class Table:
         name: the file, folder or dataset id, as the user gave it.
         columns: values by column name; a missing value is `None`.
         lines: the file line on which each row starts, or None where rows have no lines of their own.
-        start: how many rows of the source stand before this block.
+        start: how many rows of the source come before this block.
         ragged: whether later blocks can have columns that this one has not (JSONL).
         class_names: names of the classes by column, for `ClassLabel` columns of a dataset; their values are integers.
     """

@@ -215,14 +215,14 @@ def peak(read):
 
 @pytest.mark.parametrize("kind", [".csv", ".txt", ".jsonl", ".parquet"])
 def test_a_large_file_is_not_held_whole(tmp_path, kind):
-    rows = [{"text": f"{number} " + "x" * 1_000} for number in range(20_000)]
-    path = write(tmp_path, kind, rows, group=5_000)
+    rows = [{"text": f"{number} " + "x" * 5_000} for number in range(2_000)]
+    path = write(tmp_path, kind, rows, group=500)
     del rows
     counts = []
-    streamed = peak(lambda: counts.extend(len(block) for block in stream_table(path, 200)))
-    assert sum(counts) == 20_000 and max(counts) <= 200
-    assert streamed < 2  # four blocks are 0.8
-    assert peak(lambda: read_table(path)) > 20  # so this would have been seen
+    streamed = peak(lambda: counts.extend(len(block) for block in stream_table(path, 20)))
+    assert sum(counts) == 2_000 and max(counts) <= 20
+    assert streamed < 2  # four blocks are 0.4
+    assert peak(lambda: read_table(path)) > 9  # so this would have been seen
 
 
 def test_the_row_groups_of_parquet_are_not_held_whole(tmp_path):
