@@ -132,10 +132,12 @@ def test_other_filters_make_the_rows_anew_and_ask_for_nothing(world, tmp_path):
         ({"temperature": 0.0}, r"parameters\.temperature was 0\.7, is now 0\.0"),
         ({"token_budget": 2.0}, r"parameters\.token_budget was 3\.0, is now 2\.0"),
         ({"wire": "chat"}, r"wire was 'auto', is now 'chat'"),
-        ({"language_name": "Simple English"}, r"language was 'en'"),
+        ({"language": "simple.yaml"}, r"language was 'en'"),
     ],
 )
-def test_another_run_in_the_folder_is_refused_with_the_field_named(world, change, named):
+def test_another_run_in_the_folder_is_refused_with_the_field_named(world, tmp_path, monkeypatch, change, named):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "simple.yaml").write_text("code: en\nname: Simple English\n")
     _, out, _ = world(["one"])
     before = contents(out)
     with pytest.raises(InputError, match=named):

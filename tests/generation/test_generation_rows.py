@@ -1,6 +1,7 @@
 import csv
 from collections import Counter
 
+import pyarrow
 import pyarrow.parquet
 import pytest
 from generation_runs import manifest_of, other_words, rows
@@ -86,7 +87,6 @@ def test_a_row_tells_what_made_it(world):
         "finish_reason": "eos_token",
         "generated_tokens": 2,
         "seed": 7,
-        "parent_text": None,
         "root_text": None,
     }
     assert scores < row.keys() and row["script_share"] == 1.0 and row["length_ratio"] == pytest.approx(9 / 11 / 1.24)
@@ -180,36 +180,39 @@ def test_several_columns_give_ids_of_row_and_column(world, tmp_path):
     assert [row["id"] for row in rows(out, "accepted")] == ["a/premise", "a/hypothesis", "b/premise"]
 
 
-def test_a_chain_keeps_parent_and_root(world, tmp_path):
+def test_a_chain_keeps_its_root(world, tmp_path):
     tamil = {other_words("one"): "ஒன்று", other_words("two"): "இரண்டு", "ஒன்று": "ஒரே ஒன்று", "இரண்டு": "இரட்டை"}
     world(["one", "two"], output="paraphrase")
     manifest, out, _ = world(
         "paraphrase/accepted", tamil.__getitem__, output="translate", task="translate", language="ta"
     )
     assert manifest["chain"] == ["paraphrase", "translate"]
-    assert [(row["id"], row["source_text"], row["text"], row["parent_text"], row["root_text"])
-            for row in rows(out, "accepted")] == [
-        ("1", other_words("one"), "ஒன்று", "one", "one"),
-        ("2", other_words("two"), "இரண்டு", "two", "two"),
-    ]  # fmt: skip
+    assert [(row["id"], row["source_text"], row["text"], row["root_text"]) for row in rows(out, "accepted")] == [
+        ("1", other_words("one"), "ஒன்று", "one"),
+        ("2", other_words("two"), "இரண்டு", "two"),
+    ]
     third = {"source_language": "ta", "language": "ta"}
     manifest, out, _ = world("translate/accepted", tamil.__getitem__, output="again", **third)
     assert manifest["chain"] == ["paraphrase", "translate", "paraphrase"]
-    assert [(row["parent_text"], row["root_text"]) for row in rows(out, "accepted")] == [
-        (other_words("one"), "one"),
-        (other_words("two"), "two"),
-    ]
+    assert [row["root_text"] for row in rows(out, "accepted")] == ["one", "two"]
     part = "translate/accepted/part-00000.parquet"
     assert world(part, tamil.__getitem__, output="part", **third)[0]["chain"] == manifest["chain"]
+
+
+def test_rows_of_an_older_version_are_read_with_their_parents(world, tmp_path):
+    _, out, _ = world(["one", "two"], output="first")
+    (part,) = (out / "accepted").iterdir()
+    table = pyarrow.parquet.read_table(part)
+    pyarrow.parquet.write_table(table.append_column("parent_text", pyarrow.array(["x", "y"])), part)
+    manifest, out, _ = world("first/accepted", output="second")
+    assert [row["root_text"] for row in rows(out, "accepted")] == ["one", "two"]
+    assert manifest["chain"] == ["paraphrase", "paraphrase"]
 
 
 def test_a_column_of_the_users_own_is_no_lineage(world, tmp_path):
     (tmp_path / "mine.csv").write_text("text,source_text,id\nA dog.,page 3,x\nA cat.,page 4,x\n")
     _, out, _ = world("mine.csv")
-    assert [(row["id"], row["parent_text"], row["root_text"]) for row in rows(out, "accepted")] == [
-        ("1", None, None),
-        ("2", None, None),
-    ]
+    assert [(row["id"], row["root_text"]) for row in rows(out, "accepted")] == [("1", None), ("2", None)]
 
 
 # What is sent
@@ -253,7 +256,7 @@ def test_only_answers_that_were_cut_are_asked_for_again_with_more(world):
     assert row["failed"][:2] == ["repetition", "truncated"]
 
 
-def test_prompts_of_the_users_own_and_languages_by_flags_or_file(world, tmp_path):
+def test_prompts_and_languages_of_the_users_own(world, tmp_path):
     (tmp_path / "prompt.yaml").write_text(
         "name: terse\nversion: 2\nsystem: ''\ninstruction: Say it in {{ language }}, tersely.\n"
         "form: '{{ instruction }} <<{{ source }}>> '\nstop: ['<<']\n"
@@ -262,17 +265,14 @@ def test_prompts_of_the_users_own_and_languages_by_flags_or_file(world, tmp_path
     server = LoopbackTGI(lambda source: f"{other_words(source)}<<more")
     server.source_in = lambda prompt: prompt.partition("<<")[2].removesuffix(">> ")
     fields = {"task": "my_own", "prompt": str(tmp_path / "prompt.yaml"), "server": server}
-    klingon = {"language": "tlh", "language_name": "Klingon"}
-    manifest, out, _ = world(["one"], length_factor=1.5, **klingon, **fields)
+    manifest, out, _ = world(["one"], language=str(tmp_path / "klingon.yaml"), **fields)
     body = server.bodies[0]
     assert body["inputs"] == "Say it in Klingon, tersely. <<one>> " and body["parameters"]["stop"] == ["<<"]
     (row,) = rows(out, "accepted")
     assert (row["text"], row["language"], row["task"]) == (other_words("one"), "tlh", "my_own")
     assert row["prompt_id"].startswith("terse-v2-") and manifest["chain"] == ["my_own"]
-    manifest, other, _ = world(["one"], language=str(tmp_path / "klingon.yaml"), output="file", **fields)
-    assert server.bodies[1] == body and manifest["language"] == "tlh"
-    assert rows(other, "accepted") == [row]
-    # Another alphabet by a flag: what is written in Latin letters is in the wrong one.
+    # Another alphabet: what is written in Latin letters is in the wrong one.
+    (tmp_path / "klingon.yaml").write_text("code: tlh\nname: Klingon\nscript: F8D0-F8FF\n")
     with pytest.raises(XlingError, match=r"none of 1 rows is accepted \(wrong_script\)"):
-        world(["one"], language_script=["F8D0-F8FF"], output="u", **klingon, **fields)
+        world(["one"], language=str(tmp_path / "klingon.yaml"), output="u", **fields)
     assert rows(tmp_path / "u", "rejected")[0]["reason"] == "wrong_script"
