@@ -53,6 +53,7 @@ def run(tmp_path_factory, servers) -> Iterator[Callable[[str], subprocess.Comple
     folder = tmp_path_factory.mktemp("guide")
     (folder / "sentences.txt").write_text("".join(f"The dog number {n} runs.\n" for n in range(10, 130)))
     (folder / "simplify.yaml").write_text(PROMPT)
+    (folder / "ne.yaml").write_text("code: ne\nname: Nepali\nscript: 0900-097F\n")
     (folder / "snli.jsonl").write_text('{"premise": "A dog runs.", "hypothesis": "An animal moves."}\n')
     make_llama(folder / "llama")
     environment = os.environ | {
