@@ -8,7 +8,7 @@ from simcse_runs import BATCH, assert_equal_weights, configure, losses, train, w
 from transformers import AutoModel, AutoTokenizer
 
 from hf_xling import SimCSEConfig, SimCSETrainer, info_nce
-from hf_xling.contrastive.pooling import pool
+from hf_xling.contrastive.model import pool
 
 
 @pytest.fixture(scope="module")
