@@ -103,6 +103,7 @@ class TokenTable:
         views: the columns of texts, in the order in which a batch holds them: `anchor`, `positive` (for dropout pairs
             the anchor again), then hard negatives.
         dropout_pairs: whether the two views of a row are one text.
+        left_out: the columns of the source that hold texts too.
         repeated: how many rows have an anchor or a positive that stands in another row too.
 
     Args:
@@ -124,7 +125,7 @@ class TokenTable:
         prompt: str = "",
         texts_per_call: int = TEXTS_PER_CALL,
     ):
-        columns = rows.column_names
+        columns, self.left_out = rows.column_names, rows.left_out
         self.dropout_pairs = "positive" not in columns
         self.views = ["anchor", "anchor" if self.dropout_pairs else "positive", *negative_columns(columns)]
         self._texts = {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PretrainedConfig, PreTrainedModel
 
-from hf_xling.contrastive.packing import Chunk, TextLengths, split_runs
+from hf_xling.contrastive.packing import PACKED_ATTENTION, Chunk, TextLengths, split_runs
 from hf_xling.training.chunking import Side
 
 # The fields of a Pooling module in older checkpoints; newer ones have `pooling_mode` with these values.
@@ -98,6 +98,11 @@ class SimCSEModel(nn.Module):
     def config(self) -> PretrainedConfig:
         """The encoder's config, where Trainer looks for one."""
         return self.encoder.config
+
+    @property
+    def packed(self) -> bool:
+        """Whether the encoder takes flat batches."""
+        return self.config._attn_implementation == PACKED_ATTENTION
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """What Trainer calls for `--activation_checkpointing`."""

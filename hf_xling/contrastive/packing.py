@@ -230,8 +230,13 @@ def trial(encoder: PreTrainedModel, max_length: int, packed: bool) -> list[Chunk
     tokens = numpy.delete(numpy.arange(getattr(encoder.config, "vocab_size", 256)), pad)
     texts = [generator.choice(tokens, length) for length in sorted(lengths)]
     parts, _ = chunks(texts, packed=packed, token_budget=None, first_position=first_position(encoder), pad=pad)
+    return on_device(parts, encoder.device)
+
+
+def on_device(parts: Iterable[Chunk], device: torch.device) -> list[Chunk]:
+    """The chunks with their tensors on `device`."""
     return [
-        {name: value.to(encoder.device) if isinstance(value, Tensor) else value for name, value in part.items()}
+        {name: value.to(device) if isinstance(value, Tensor) else value for name, value in part.items()}
         for part in parts
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,15 +43,6 @@ def lower_case(tokenizer: PreTrainedTokenizerBase) -> None:
         tokenizer.backend_tokenizer.normalizer = Sequence([Lowercase(), *([before] if before is not None else [])])
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What `SimCSETrainer` trains: a model, its tokenizer, and whether it takes flat batches."""
-
-    model: SimCSEModel
-    tokenizer: PreTrainedTokenizerBase
-    packed: bool
-
-
 def prepare(
     model: str | PreTrainedModel,
     name: str,
@@ -60,8 +50,11 @@ def prepare(
     tokenizer: PreTrainedTokenizerBase | None,
     peft_config: Any,
     revision: str | None,
-) -> Prepared:
+) -> tuple[SimCSEModel, PreTrainedTokenizerBase]:
     """Load `model`, if it is a name, and put pooling, heads and adapter on it; the arguments are `SimCSETrainer`'s.
+
+    Returns:
+        The model, which takes flat batches where it can (`SimCSEModel.packed`), and its tokenizer.
 
     Raises:
         InputError: what cannot be trained so; the option is named.
@@ -84,8 +77,7 @@ def prepare(
         raise InputError(
             f"--pooling {form.pooling}: the first token of {name} does not depend on the others; take mean"
         )
-    packed = args.packing and can_pack(encoder, args.max_length)
-    if packed:
+    if args.packing and can_pack(encoder, args.max_length):
         encoder.set_attn_implementation(PACKED_ATTENTION)
         if form.pooling.startswith("cls"):
             narrow_last_layer(encoder, args.max_length)
@@ -98,7 +90,7 @@ def prepare(
     shorten_dropout(prepared)
     if told and args.process_index == 0:
         logger.warning("%s", told)
-    return Prepared(prepared, tokenizer, packed)
+    return prepared, tokenizer
 
 
 def load_encoder(name: str, revision: str | None = None) -> PreTrainedModel:

@@ -14,11 +14,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
 
+from hf_xling.console import note
 from hf_xling.contrastive.card import SETTINGS, write_encoder_card
 from hf_xling.contrastive.checkpoint import export_encoder, load_heads, restore_encoder, save_heads
 from hf_xling.contrastive.columns import negative_columns
 from hf_xling.contrastive.config import SimCSEConfig
-from hf_xling.contrastive.data import TokenTable, token_table
+from hf_xling.contrastive.data import TextRows, TokenTable, token_table
 from hf_xling.contrastive.evaluation import check_sts, pair_metrics, sts_metrics
 from hf_xling.contrastive.losses import gather_rows, info_nce
 from hf_xling.contrastive.model import EXPORTED_POOLING, TokenMasking
@@ -105,8 +106,8 @@ class SimCSETrainer(SharedTrainer):
             raise InputError(f"--eval_strategy {plain(args.eval_strategy)}: needs --validation_file or --sts_file")
         measured = (*METRICS, *(STS_METRICS if sts_dataset is not None else ()))
         settle_best_metric(args, eval_dataset, measured)
-        prepared = prepare(model, name, args, processing_class, peft_config, model_revision)
-        self.packed, tokenizer, self.prompt = prepared.packed, prepared.tokenizer, prepared.model.form.prompt
+        prepared, tokenizer = prepare(model, name, args, processing_class, peft_config, model_revision)
+        self.packed, self.prompt = prepared.packed, prepared.form.prompt
         super().__init__(
             base=name,
             revision=model_revision,
@@ -115,20 +116,25 @@ class SimCSETrainer(SharedTrainer):
             columns=["anchor", "positive", *negative_columns(getattr(train_dataset, "column_names", ()))],
             held_out_columns=["anchor", "positive", "sentence1", "sentence2"],
             held_out=held_out,
-            model=prepared.model,
+            model=prepared,
             args=args,
             data_collator=SimCSECollator(
                 prepared.packed,
                 args.token_budget,
-                first_position(prepared.model.encoder),
+                first_position(prepared.encoder),
                 tokenizer.pad_token_id or 0,
-                prepared.model.side,
+                prepared.side,
             ),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=tokenizer,
             **kwargs,
         )
+        others = self.train_dataset.left_out if self.train_dataset is not None else ()
+        if (
+            others and not isinstance(train_dataset, TextRows) and self.is_world_process_zero()
+        ):  # else the stage says it
+            note(f"train_dataset: left out: {', '.join(others)}")
         self.sts_dataset = sts_dataset
         self.masking = None
         if args.mlm_weight:
