@@ -5,7 +5,7 @@ import torch
 from encoders import make_encoder
 from torch import nn
 
-from hf_xling.contrastive.dropout import ShortDropout, shorten_dropout
+from hf_xling.contrastive.model import ShortDropout, shorten_dropout
 
 
 def drop(p, shape=(400, 501), dtype=torch.float32, seed=0):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hf_xling.contrastive.config import SimCSEScriptArguments
-from hf_xling.contrastive.data import load_all
+from hf_xling.contrastive.stage import load_all
 from hf_xling.errors import InputError
 
 

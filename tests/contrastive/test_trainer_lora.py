@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer, BertModel
 
 from hf_xling import SimCSETrainer
 from hf_xling.contrastive.evaluation import encode_texts
-from hf_xling.contrastive.pooling import pool
+from hf_xling.contrastive.model import pool
 from hf_xling.errors import InputError
 from hf_xling.training.adapters import LoraArguments
 

@@ -7,10 +7,8 @@ import torch
 from encoders import THE_THREE, gradients, largest_difference, make_encoder, token_ids
 from peft import LoraConfig, get_peft_model
 
-from hf_xling.contrastive import last_layer
-from hf_xling.contrastive.last_layer import narrow_last_layer
-from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position
-from hf_xling.contrastive.pooling import SimCSEModel
+from hf_xling.contrastive.model import SimCSEModel
+from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position, narrow_last_layer
 
 LENGTHS = [5, 3, 9, 9, 3, 17, 30, 30, 2, 5, 1, 1]
 
@@ -75,15 +73,16 @@ def test_layers_built_in_another_way_stay_as_they_are(kind):
     assert torch.equal(hidden(encoder), before)
 
 
-def test_a_wrong_layer_is_noticed(monkeypatch):
+class Backwards(torch.nn.ModuleList):
+    """Layers that are run from the last one to the first."""
+
+    def __iter__(self):
+        return reversed(list(super().__iter__()))
+
+
+def test_a_layer_that_is_not_the_last_one_to_run_is_noticed():
     encoder = packed_encoder("bert", narrow=False)
-    found = last_layer._last_attention
-
-    def the_first(encoder):
-        _, *others = found(encoder)
-        return encoder.encoder.layer[0], *others
-
-    monkeypatch.setattr(last_layer, "_last_attention", the_first)
+    encoder.encoder.layer = Backwards(encoder.encoder.layer)
     assert not narrow_last_layer(encoder, 20)
     assert not any(module._forward_pre_hooks for module in encoder.modules())
 

@@ -3,10 +3,10 @@ import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer
 
-from hf_xling.contrastive import tokens
 from hf_xling.contrastive.columns import negative_columns
-from hf_xling.contrastive.tokens import TokenTable
+from hf_xling.contrastive.data import TextRows, TokenTable
 from hf_xling.errors import InputError
+from hf_xling.tables import Table
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +14,8 @@ def tokenizer(bert_folder):
     return AutoTokenizer.from_pretrained(bert_folder)
 
 
-def table(tokenizer, columns, max_length=16) -> TokenTable:
-    return TokenTable(Dataset.from_dict(columns), tokenizer, max_length, "corpus")
+def table(tokenizer, columns, max_length=16, **more) -> TokenTable:
+    return TokenTable(TextRows.of(Dataset.from_dict(columns), "corpus"), tokenizer, max_length, **more)
 
 
 def words(tokenizer, row):
@@ -87,6 +87,22 @@ def test_rows_that_share_a_text_are_one_group(tokenizer, columns, wanted, repeat
     assert [rows[row]["group"] for row in range(len(rows))] == wanted and rows.repeated == repeated
 
 
+def test_blocks_of_a_source_are_one_table(tokenizer):
+    """Groups of several types keep their numbers from block to block, and a row is named within the whole source."""
+    blocks = [
+        Table("corpus.jsonl", {"text": ["the dog", "a cat"], "group": [1, "one"], "task": ["source", "source"]}),
+        Table("corpus.jsonl", {"text": ["a bird", "a boy"], "group": ["one", None], "task": ["source", "x"]}, start=2),
+    ]
+    rows = TextRows(blocks)
+    assert rows.column_names == ["anchor", "group"] and rows["anchor"][:] == ["the dog", "a cat", "a bird", "a boy"]
+    assert rows.chosen == {"anchor": "text"} and rows.written_by == {"task": ["source", "x"]}
+    tokens = TokenTable(rows, tokenizer, 16)
+    assert [tokens[row]["group"] for row in range(4)] == [0, 1, 1, 2]
+    blocks[1].columns["text"][1] = " "
+    with pytest.raises(InputError, match=r"corpus\.jsonl, row 4, column `text`: the text is empty"):
+        TextRows(blocks)
+
+
 @pytest.mark.parametrize("other", ["sent1", "Sentence2", "hypothesis", "pos", "tgt"])
 def test_a_second_text_under_another_name_is_refused(tokenizer, other):
     with pytest.raises(InputError, match=f"corpus: has `anchor` and `{other}`; call it `positive`"):
@@ -99,10 +115,9 @@ def test_long_texts_are_cut_with_their_last_token_in_place(tokenizer):
     assert rows[0]["views"][0][-1] == tokenizer.sep_token_id
 
 
-def test_many_texts_are_read_in_parts(tokenizer, monkeypatch, sentences):
+def test_many_texts_are_read_in_parts(tokenizer, sentences):
     whole = table(tokenizer, {"anchor": sentences[:50]})
-    monkeypatch.setattr(tokens, "TEXTS_PER_CALL", 7)
-    parts = table(tokenizer, {"anchor": sentences[:50]})
+    parts = table(tokenizer, {"anchor": sentences[:50]}, texts_per_call=7)
     assert len(parts) == 50
     for row in range(50):
         assert parts[row]["views"][0].tolist() == whole[row]["views"][0].tolist()
@@ -110,8 +125,7 @@ def test_many_texts_are_read_in_parts(tokenizer, monkeypatch, sentences):
 
 
 @pytest.mark.parametrize("bad", [None, 7])
-def test_what_is_no_text_is_named_by_its_row(tokenizer, monkeypatch, bad):
-    monkeypatch.setattr(tokens, "TEXTS_PER_CALL", 2)
+def test_what_is_no_text_is_named_by_its_row(tokenizer, bad):
     columns = {"anchor": ["the dog"] * 4, "positive": ["a cat"] * 3 + [None] if bad is None else [7] * 4}
     with pytest.raises(InputError, match=rf"corpus, row {4 if bad is None else 1}, column `positive`: the text is"):
         table(tokenizer, columns)

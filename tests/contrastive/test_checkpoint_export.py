@@ -10,7 +10,7 @@ from simcse_runs import train
 from transformers import AutoModel, AutoTokenizer
 
 from hf_xling.contrastive.evaluation import encode_texts
-from hf_xling.contrastive.pooling import pool
+from hf_xling.contrastive.model import pool
 
 TEXTS = ["the dog eats fish", "a cat", "the old houses the boy wants one tree " * 4]
 

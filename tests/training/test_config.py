@@ -61,12 +61,12 @@ WORKS = {
     ),
     "weight_decay": "test_optimisation.py",
     "gradient_accumulation_steps": "test_regression_trainer.py",
-    "activation_checkpointing": "test_simcse_trainer.py",
-    "activation_checkpointing_kwargs": "test_simcse_trainer.py",
-    "gradient_checkpointing": "test_simcse_trainer.py",  # the old names of both
-    "gradient_checkpointing_kwargs": "test_simcse_trainer.py",
-    "torch_compile": "test_compilation.py",
-    "restore_callback_states_from_checkpoint": "test_evaluation_in_training.py",
+    "activation_checkpointing": "contrastive/test_trainer.py",
+    "activation_checkpointing_kwargs": "contrastive/test_trainer.py",
+    "gradient_checkpointing": "contrastive/test_trainer.py",  # the old names of both
+    "gradient_checkpointing_kwargs": "contrastive/test_trainer.py",
+    "torch_compile": "contrastive/test_trainer_compilation.py",
+    "restore_callback_states_from_checkpoint": "contrastive/test_trainer_evaluation.py",
     **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_strategy", "hub_revision"), "test_publish_models.py"),
 }
 ONE_DEVICE = "training runs on one device, or with DDP on several"
@@ -99,7 +99,7 @@ BY_KIND = {
         "label_smoothing_factor": (0.1, "no labels"),
         "neftune_noise_alpha": (5.0, "depends on the padding"),
         "eval_do_concat_batches": OWN,
-        "dataloader_drop_last": "test_simcse_refusals.py",
+        "dataloader_drop_last": "contrastive/test_trainer_refusals.py",
         "prediction_loss_only": OWN,
     },
     "regression": {
@@ -384,14 +384,15 @@ def test_the_callers_arguments_stay_as_they_were(tmp_path, rows, bert_folder, ki
     args = CONFIGS[kind](
         str(tmp_path), max_steps=1, use_cpu=True, max_length=16, per_device_train_batch_size=BATCH, disable_tqdm=True
     )
-    before = copy.deepcopy(vars(args))
+    names = [field.name for field in dataclasses.fields(args)]
+    before = copy.deepcopy({name: getattr(args, name) for name in names})
     held_out, more = {"a": rows[kind], "b": rows[kind]} if several else None, {}
     if kind == "simcse" and not several:
         texts = rows[kind]["anchor"][:4]
         more["sts_dataset"] = Dataset.from_dict({"sentence1": texts, "sentence2": texts[::-1], "score": range(4)})
     trainer = {"simcse": SimCSETrainer, "regression": RegressionTrainer}[kind]
     trainer(str(bert_folder), args, rows[kind], held_out, **more).train()
-    assert vars(args) == before
+    assert {name: getattr(args, name) for name in names} == before
 
 
 @kinds

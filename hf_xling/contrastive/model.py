@@ -1,8 +1,9 @@
-"""From token vectors to a sentence vector, and the model that SimCSE trains."""
+"""The model that SimCSE trains: an encoder, its pooling, dropout, and tokens masked for the auxiliary loss."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,22 +11,48 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForMaskedLM,
-    AutoModelForTextEncoding,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PretrainedConfig, PreTrainedModel
 
-from hf_xling.contrastive.form import DEFAULT_POOLING, POOLING_FIELDS, SentenceForm
-from hf_xling.contrastive.packing import Chunk, TextLengths, split_runs
+from hf_xling.contrastive.packing import PACKED_ATTENTION, Chunk, TextLengths, split_runs
 from hf_xling.training.chunking import Side
-from hf_xling.training.pretrained import load_pretrained, side_of_padding
 
+# The fields of a Pooling module in older checkpoints; newer ones have `pooling_mode` with these values.
+POOLING_FIELDS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+DEFAULT_POOLING = "cls_mlp"
 # What a pooling is called in a sentence-transformers checkpoint, where the training-only MLP is left out.
 EXPORTED_POOLING = {"cls_mlp": "cls", **{name: name for name in (*POOLING_FIELDS.values(), "first_last_mean")}}
+DROPOUT_LEVELS = 2**16  # a mask's probability is a multiple of 1 / that: 0.1 becomes 0.100006
+
+
+@dataclass(frozen=True)
+class SentenceForm:
+    """How texts become sentence vectors, in training and in the exported checkpoint.
+
+    Attributes:
+        pooling: of the token vectors; a key of `EXPORTED_POOLING`.
+        prompts: what may stand before a text, by name, as sentence-transformers has them.
+        default_prompt: the name of the one that `encode` puts there, if any.
+        normalize: whether vectors are brought to length 1.
+        lower: whether texts are put in lower case first.
+    """
+
+    pooling: str = DEFAULT_POOLING
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt: str | None = None
+    normalize: bool = False
+    lower: bool = False
+
+    @property
+    def prompt(self) -> str:
+        """What stands before each text."""
+        return self.prompts.get(self.default_prompt, "") if self.default_prompt is not None else ""
 
 
 class SimCSEModel(nn.Module):
@@ -68,9 +95,14 @@ class SimCSEModel(nn.Module):
             pooler.requires_grad_(False)
 
     @property
-    def config(self):
+    def config(self) -> PretrainedConfig:
         """The encoder's config, where Trainer looks for one."""
         return self.encoder.config
+
+    @property
+    def packed(self) -> bool:
+        """Whether the encoder takes flat batches."""
+        return self.config._attn_implementation == PACKED_ATTENTION
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """What Trainer calls for `--activation_checkpointing`."""
@@ -95,7 +127,7 @@ class SimCSEModel(nn.Module):
 
         Returns:
             Sentence vectors (S, H) of the texts of all chunks, in their order; and, if chunks have masked tokens
-            (`masking.TokenMasking`), the sum of the cross-entropies of what stood there.
+            (`TokenMasking`), the sum of the cross-entropies of what stood there.
         """
         run = partial(checkpoint, self._encode, use_reentrant=False) if recompute else self._encode
         outputs = [run(chunk, with_mlp) for chunk in chunks]
@@ -107,7 +139,7 @@ class SimCSEModel(nn.Module):
         vectors = sentence_vectors(self.encoder, chunk, self.pooling)
         if self.mlp is not None and with_mlp:
             vectors = self.mlp(vectors)
-        if "mlm_labels" not in chunk:
+        if self.masked_lm is None or "mlm_labels" not in chunk:
             return vectors, None
         logits = self.masked_lm(**{**encoder_inputs(chunk), "input_ids": chunk["masked_ids"]}).logits
         labels = chunk["mlm_labels"].flatten()
@@ -180,47 +212,60 @@ def encode(model: SimCSEModel, chunks: Sequence[Chunk], with_mlp: bool = False) 
     return F.normalize(vectors, dim=-1) if model.form.normalize else vectors
 
 
-def load_encoder(name: str, revision: str | None = None) -> PreTrainedModel:
-    """The encoder `name`, in float32 whatever it was saved in: in half precision most steps would change nothing.
+@dataclass(frozen=True)
+class TokenMasking:
+    """Chooses tokens to be predicted: of these 80 % are masked, 10 % replaced by any other, 10 % left.
 
-    Of T5 and its kin a checkpoint may hold the encoder alone, where `AutoModel` would make a decoder to it.
+    It is done in the training step and not in the collator: a loader prepares the next batch before this one is
+    trained, and so a resumed run would mask other tokens than one that was not interrupted.
+
+    Args:
+        mask: the id of the mask token.
+        special: ids that are never chosen, padding among them.
+        vocabulary: how many tokens there are.
+        probability: of a token to be chosen.
+
+    Source: Devlin et al. 2019, "BERT", section 3.1.
     """
-    kind = (load_pretrained(AutoConfig, name, revision).architectures or [""])[0]
-    loader = AutoModelForTextEncoding if kind.endswith("EncoderModel") else AutoModel
-    return load_pretrained(loader, name, revision, dtype=torch.float32)
+
+    mask: int
+    special: tuple[int, ...]
+    vocabulary: int
+    probability: float
+
+    def __call__(self, ids: Tensor) -> dict[str, Tensor]:
+        """`masked_ids`, and `mlm_labels`: what stood at the chosen tokens, else -100; both of the shape of `ids`."""
+        open_to_it = ~torch.isin(ids, torch.tensor(self.special, device=ids.device))
+        chosen = open_to_it & (torch.rand(ids.shape, device=ids.device) < self.probability)
+        fate = torch.rand(ids.shape, device=ids.device)
+        masked = torch.where(chosen & (fate < 0.8), self.mask, ids)
+        other = torch.randint(self.vocabulary, ids.shape, device=ids.device)
+        masked = torch.where(chosen & (fate >= 0.8) & (fate < 0.9), other, masked)
+        return {"masked_ids": masked, "mlm_labels": torch.where(chosen, ids, -100)}
 
 
-def vectors_side(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, name: str) -> Side:
-    """The side on which padding does not change the token vectors of `encoder` (`pretrained.side_of_padding`)."""
+class ShortDropout(nn.Dropout):
+    """`nn.Dropout` that on a CPU draws 16 random bits for each number, four numbers at a time.
 
-    def of_tokens(output: Any, batch: Chunk) -> Tensor:
-        hidden = output.last_hidden_state
-        if hidden.shape[:2] != batch["input_ids"].shape:
-            raise ValueError("it gives no vector for each token")
-        return hidden[batch["attention_mask"].bool()]
-
-    return side_of_padding(encoder, tokenizer, max_length, of_tokens, name)
-
-
-@torch.no_grad()
-def first_token_sees_others(encoder: PreTrainedModel) -> bool:
-    """Whether the vector of a text's first token depends on the tokens behind it; in a decoder it does not."""
-    tokens = [token for token in range(4) if token != encoder.config.pad_token_id]
-    ids = torch.tensor([[tokens[0], tokens[1]], [tokens[0], tokens[2]]], device=encoder.device)
-    was_training = encoder.training
-    first = encoder.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[:, 0]
-    encoder.train(was_training)
-    # Weights that are no numbers are another error than this.
-    return not bool((first[0] - first[1]).abs().max() <= 1e-6 * first.abs().max())
-
-
-def masked_language_model(name: str, revision: str | None, encoder: PreTrainedModel) -> PreTrainedModel:
-    """The masked language model `name` around `encoder`, which takes the place of its own.
-
-    Raises:
-        InputError: there is no such model for the architecture.
+    torch draws them one by one, which takes a tenth of a step in bfloat16. Everywhere else, and under `torch.compile`,
+    this is torch's own. The masks are those of torch's generator, so they are the same again after the same seed, and
+    replayed by activation checkpointing.
     """
-    model = load_pretrained(AutoModelForMaskedLM, name, revision, "--mlm_weight:", dtype=torch.float32)
-    setattr(model, model.base_model_prefix, encoder)
-    model.tie_weights()
-    return model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…) of any floating dtype to the same shape and dtype."""
+        kept = round((1 - self.p) * DROPOUT_LEVELS)
+        plain = not self.training or kept in (0, DROPOUT_LEVELS) or x.device.type != "cpu" or self.inplace
+        if plain or torch.compiler.is_compiling():
+            return super().forward(x)
+        limits = torch.iinfo(torch.int64)
+        drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(limits.min, limits.max)
+        mask = drawn.view(torch.int16)[: x.numel()].view(x.shape) < kept - DROPOUT_LEVELS // 2
+        return x * mask.to(x.dtype).mul_(DROPOUT_LEVELS / kept)
+
+
+def shorten_dropout(model: nn.Module) -> None:
+    """Make each `nn.Dropout` of `model` a `ShortDropout`, where it is. Neither has weights; nothing of it is saved."""
+    for module in model.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = ShortDropout

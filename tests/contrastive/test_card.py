@@ -5,8 +5,8 @@ import math
 import pytest
 from matplotlib.figure import Figure
 
-from hf_xling.contrastive import course
-from hf_xling.contrastive.course import draw_course
+from hf_xling.contrastive import card
+from hf_xling.contrastive.card import draw_course
 
 LOG = [
     {"step": 0, "eval_loss": 2.5, "eval_uniformity": -0.5, "eval_relative_distance": 0.9},
@@ -30,7 +30,7 @@ def panels(monkeypatch):
             found[axes.get_title(loc="left")] = (lines, labels)
         path.write_bytes(PNG)
 
-    monkeypatch.setattr(course, "save_png", read)
+    monkeypatch.setattr(card, "save_png", read)
     return found
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from hf_xling.contrastive.model import SimCSEModel, encode, pool
 from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks
-from hf_xling.contrastive.pooling import SimCSEModel, encode, pool
 
 POOLINGS = ["cls_mlp", "cls", "mean", "first_last_mean"]
 

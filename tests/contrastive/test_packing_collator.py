@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hf_xling.contrastive.collator import SimCSECollator
+from hf_xling.contrastive.packing import SimCSECollator
 
 ROWS = [
     {"views": [[2, 7, 3], [2, 7, 3]], "group": 5},

@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoTokenizer, TrainerCallback
 
 from hf_xling import SimCSETrainer, alignment, info_nce, uniformity
 from hf_xling.contrastive.evaluation import relative_distance
-from hf_xling.contrastive.pooling import pool
+from hf_xling.contrastive.model import pool
 from hf_xling.errors import InputError
 
 

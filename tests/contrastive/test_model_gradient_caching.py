@@ -11,9 +11,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
 from hf_xling import info_nce
-from hf_xling.contrastive import pooling as pooling_module
+from hf_xling.contrastive import model as model_module
+from hf_xling.contrastive.model import SimCSEModel
 from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position
-from hf_xling.contrastive.pooling import SimCSEModel
 
 LENGTHS = [5, 3, 9, 9, 3, 17, 30, 30, 2, 5, 5, 21, 8, 8]
 
@@ -64,7 +64,7 @@ def test_the_state_of_the_generator_goes_on_alike():
 def test_the_comparison_sees_other_masks(monkeypatch):
     model = make_model("bert")
     _, exact = step(model)
-    monkeypatch.setattr(pooling_module, "checkpoint", partial(checkpoint, preserve_rng_state=False))
+    monkeypatch.setattr(model_module, "checkpoint", partial(checkpoint, preserve_rng_state=False))
     _, cached = step(model, recompute=True)
     assert largest_difference(exact, cached) > 0.05
 
@@ -106,7 +106,7 @@ def test_training_in_passes_is_training(bert_folder, sentences, tmp_path, monkey
     passes = []
 
     def run(folder, function):
-        monkeypatch.setattr(pooling_module, "checkpoint", function)
+        monkeypatch.setattr(model_module, "checkpoint", function)
         return train(bert_folder, corpus, tmp_path / folder, token_budget=64, max_steps=3, **fields)
 
     def counted(function, *args, **kwargs):

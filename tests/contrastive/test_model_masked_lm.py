@@ -12,7 +12,7 @@ from simcse_runs import assert_equal_weights, configure, losses, train, weights
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from hf_xling import SimCSETrainer, info_nce
-from hf_xling.contrastive.masking import TokenMasking
+from hf_xling.contrastive.model import TokenMasking
 from hf_xling.errors import InputError
 
 
