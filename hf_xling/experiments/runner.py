@@ -1,4 +1,4 @@
-"""`hf-xling experiments`: from source text to the report, each step skipped where an earlier run has finished it."""
+"""The steps of a recipe, from source text to results; each is skipped where an earlier run has finished it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from hf_xling.experiments.baselines import BASELINES, run_baseline
 from hf_xling.experiments.grid import SIDES, ExperimentsConfig, Side
 from hf_xling.experiments.launch import launch
 from hf_xling.experiments.plan import Plan, Task, Training, make_plan
-from hf_xling.experiments.report import results_table, write_report
 from hf_xling.experiments.statistics import RESULTS_FILE, TOKENS
 from hf_xling.generation import stage as generation
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filling import connect
 from hf_xling.generation.filters import FilterConfig
-from hf_xling.recipes import RecipeParser, to_argv
+from hf_xling.recipes import to_argv
 
 # The fields of `RegressionScriptArguments` that make the rated texts of a baseline others.
 _FILES = ("dataset_name", "train_file", "test_file")
@@ -181,16 +180,3 @@ def _measured(config: ExperimentsConfig, plan: Plan, side: Side, run_folder: Pat
         "started": results["started"],
         "seconds": results["seconds"],
     }
-
-
-def main(argv: Sequence[str]) -> str:
-    """Parse, run, report, and return the closing lines: the table, and where everything is."""
-    about = "From source text to the report, each step skipped where an earlier run has finished it."
-    (config,) = RecipeParser([ExperimentsConfig], prog="hf-xling experiments", description=about).parse(argv)
-    run_experiments(config)
-    report = write_report(config.output_dir)
-    return (
-        f"{results_table(report.summaries)}\n\n"
-        f"a row a run: {Path(config.output_dir) / RESULTS_FILE}\n"
-        f"report:      {report.html}"
-    )

@@ -11,7 +11,8 @@ import yaml
 from hf_xling.errors import EndpointError, InputError, XlingError
 from hf_xling.experiments.grid import ExperimentsConfig, paper_experiments
 from hf_xling.experiments.plan import make_plan
-from hf_xling.experiments.runner import Step, main, run_experiments, run_steps
+from hf_xling.experiments.runner import Step, run_experiments, run_steps
+from hf_xling.experiments.stage import main
 from hf_xling.recipes import RecipeParser
 from hf_xling.sample.demo import world_texts
 from hf_xling.sample.encoder import make_encoder
