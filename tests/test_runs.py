@@ -1,17 +1,22 @@
 import json
+import logging
 
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_xling.errors import InputError
 from hf_xling.runs import (
+    LOCK_FILE,
     claim,
     content_hash,
     file_hash,
     finish,
+    is_finished,
     last_checkpoint,
     read_run,
+    reopen,
     write_json,
     write_text,
     written_aside,
@@ -171,6 +176,54 @@ def test_a_damaged_record_is_named(tmp_path, content):
     write_text(tmp_path / "_run.json", content)
     with pytest.raises(InputError, match="is damaged"):
         claim(tmp_path, "stage", {})
+
+
+class Leaving(logging.Handler):
+    """Lets another process, in whose place is a lock, leave its folder once it is said that it is waited for."""
+
+    def __init__(self, lock):
+        super().__init__()
+        self.lock, self.said = lock, []
+
+    def emit(self, record):
+        self.said.append(record.getMessage())
+        self.lock.release()
+
+
+def test_another_process_at_work_in_the_folder_is_waited_for(tmp_path, monkeypatch):
+    leaving = Leaving(FileLock(tmp_path / LOCK_FILE))
+    logger = logging.getLogger("hf_xling.runs")
+    logger.addHandler(leaving)
+    try:
+        leaving.lock.acquire()
+        assert claim(tmp_path, "stage", {}) is False
+        assert leaving.said == [f"{tmp_path}: another process is at work there; waiting for it"]
+        # Claimed again by the same process, or by another one of the same launch, it is nobody else's.
+        assert claim(tmp_path, "stage", {}) is False
+        finish(tmp_path)
+        leaving.lock.acquire(timeout=0)
+        monkeypatch.setenv("RANK", "1")
+        assert claim(tmp_path, "stage", {}) is True
+    finally:
+        logger.removeHandler(leaving)
+        leaving.lock.release()
+    assert len(leaving.said) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    name = "x" * 300
+    with pytest.raises(InputError, match=rf"--output_dir {tmp_path}/{name}: cannot be written: File name too long"):
+        claim(tmp_path / name, "stage", {})
+
+
+def test_this_very_run_is_found_finished_or_not(tmp_path):
+    assert is_finished(tmp_path / "none", "stage", {}) is False and not (tmp_path / "none").exists()
+    claim(tmp_path, "stage", {"a": 1})
+    assert is_finished(tmp_path, "stage", {"a": 1}) is False
+    finish(tmp_path)
+    assert is_finished(tmp_path, "stage", {"a": 1}) is True
+    reopen(tmp_path)
+    assert is_finished(tmp_path, "stage", {"a": 1}) is False
 
 
 # Checkpoints

@@ -13,11 +13,14 @@ import pyarrow.parquet
 from hf_xling import runs
 
 ROWS_PER_SHARD = 500_000
-ROWS_PER_GROUP = 50_000  # so many rows are copied at a time
+ROWS_PER_GROUP = 50_000  # of Parquet; so many rows are copied at a time
 
 
 def write_config(
-    splits: Mapping[str, pyarrow.Table], features: datasets.Features, folder: Path
+    splits: Mapping[str, pyarrow.Table],
+    features: datasets.Features,
+    folder: Path,
+    rows_per_shard: int = ROWS_PER_SHARD,
 ) -> list[dict[str, str]]:
     """Write a config of a dataset into `folder`, whole or not at all; return the card's `data_files`.
 
@@ -28,12 +31,13 @@ def write_config(
         splits: the rows of each split, one or more; columns that `features` does not name are left out.
         features: `load_dataset` gives the rows with these.
         folder: its name is that of the config.
+        rows_per_shard: the most rows of a file; the files of a split have equally many, or one more.
     """
     files = []
     with runs.written_aside(folder) as aside:
         aside.mkdir()
         for split, table in splits.items():
-            shards = -(-len(table) // ROWS_PER_SHARD)
+            shards = -(-len(table) // rows_per_shard)
             ends = [len(table) * number // shards for number in range(shards + 1)]
             written = [aside / f"{split}-{number:05d}-of-{shards:05d}.parquet" for number in range(shards)]
             for path, start, end in zip(written, ends[:-1], ends[1:], strict=True):

@@ -15,16 +15,16 @@ from hf_xling.tables import read_table
 # Rows
 
 
-def test_the_sentences_of_the_source_stand_once_and_in_order(corpus):
-    rows = load(corpus("snli_sentences"), "sentences")
+def test_the_sentences_of_the_source_stand_once_and_in_order(built):
+    rows = load(built("snli_sentences"), "sentences")
     assert [(row["anchor"], row["group"], row["task"], row["language"]) for row in rows] == [
         (text, group, "source", "en") for group, text in enumerate(SENTENCES)
     ]
     assert all(row[name] is None for row in rows for name in ("model_id", "model_sha", "prompt_id"))
 
 
-def test_paraphrases_join_their_source_in_sentences_and_in_pairs(corpus):
-    folder = corpus("snli_paraphrased", "paraphrase")
+def test_paraphrases_join_their_source_in_sentences_and_in_pairs(built):
+    folder = built("snli_paraphrased", "paraphrase")
     sentences, pairs = load(folder, "sentences"), load(folder, "pairs")
     assert [row["anchor"] for row in sentences] == [
         *SENTENCES,
@@ -41,8 +41,8 @@ def test_paraphrases_join_their_source_in_sentences_and_in_pairs(corpus):
     }
 
 
-def test_source_paraphrase_and_translation_of_a_paraphrase_share_a_group(corpus):
-    folder = corpus("snli_tamil_paraphrased", "translate", "paraphrase-translate")
+def test_source_paraphrase_and_translation_of_a_paraphrase_share_a_group(built):
+    folder = built("snli_tamil_paraphrased", "translate", "paraphrase-translate")
     groups = defaultdict(set)
     for row in load(folder, "sentences"):
         groups[row["group"]].add(row["anchor"])
@@ -68,10 +68,10 @@ def test_rows_of_other_sources_are_left_out(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_same_facts_build_the_same_bytes(script, corpus, tmp_path):
+def test_the_same_facts_build_the_same_bytes(script, corpus, built, tmp_path):
     spec = import_module(f"hf_xling.dataset_scripts.{script}").SPEC
     runs = ["-".join(chain) for chain in spec.chains]
-    one, two = (corpus(script, *runs, output=tmp_path / name) for name in ("one", "two"))
+    one, two = built(script, *runs), corpus(script, *runs, output=tmp_path / "two")
     files = sorted(str(path.relative_to(one)) for path in one.rglob("*") if path.is_file())
     assert "README.md" in files and any(name.startswith("sentences/train-00000-of-00001") for name in files)
     for name in files:

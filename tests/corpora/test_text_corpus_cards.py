@@ -1,9 +1,11 @@
+import hashlib
 import html
 import json
 import os
 import re
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from unittest.mock import ANY
@@ -12,8 +14,10 @@ import datasets
 import pytest
 from corpus_folders import SCRIPTS, card, copy_of, load, rejected_rows, write_rejected
 from datasets.utils.metadata import MetadataConfigs, known_task_ids
+from hf_xling.dataset_scripts import snli_sentences
 from huggingface_hub import DatasetCard, DatasetCardData
 
+from hf_xling.console import run_command
 from hf_xling.corpora.builders import main
 from hf_xling.runs import file_hash
 
@@ -27,9 +31,9 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_front_matter_keeps_the_rules_of_the_hub_and_of_datasets(script, corpus):
+def test_the_front_matter_keeps_the_rules_of_the_hub_and_of_datasets(script, built):
     chains = import_module(f"hf_xling.dataset_scripts.{script}").SPEC.chains
-    folder = corpus(script, *("-".join(chain) for chain in chains), repo_id="me/mine")
+    folder = built(script, *("-".join(chain) for chain in chains), repo_id="me/mine")
     data = DatasetCard.load(folder / "README.md", ignore_metadata_errors=False).data
     front = data.to_dict()
     assert set(front) <= FIELDS and DatasetCardData(**front).to_dict() == front
@@ -68,14 +72,15 @@ def test_the_front_matter_keeps_the_rules_of_the_hub_and_of_datasets(script, cor
 
 def test_a_size_category_holds_its_rows(corpus, tmp_path):
     for count, category in ((999, "n<1K"), (1000, "1K<n<10K"), (10_001, "10K<n<100K")):
-        (tmp_path / "source.txt").write_text("".join(f"sentence {row}\n" for row in range(count)))
+        texts = (hashlib.sha256(bytes([row % 256, row // 256])).hexdigest() for row in range(count))  # no duplicates
+        (tmp_path / "source.txt").write_text("\n".join(texts))
         front, _ = card(corpus("tamil_murasu", source=tmp_path / "source.txt", output=tmp_path / str(count)))
         assert front["size_categories"] == [category]
 
 
-def test_the_front_matter_is_yaml_of_the_hub(corpus):
+def test_the_front_matter_is_yaml_of_the_hub(built):
     runs = ("translate", "paraphrase-translate")
-    folder = corpus("snli_tamil_paraphrased", *runs, license="cc-by-sa-4.0")
+    folder = built("snli_tamil_paraphrased", *runs, license="cc-by-sa-4.0")
     front, _ = card(folder)
     for config in front["configs"]:
         (file,) = folder.glob(config["data_files"][0]["path"])
@@ -90,13 +95,13 @@ def test_the_front_matter_is_yaml_of_the_hub(corpus):
         },
         {"config_name": "pairs", "data_files": [{"split": "train", "path": ANY}]},
     ]
-    front, body = card(corpus("snli_sentences", source_name="The News"))
+    front, body = card(built("snli_sentences", source_name="The News"))
     assert "license" not in front and "synthetic" not in front["tags"] and front["language"] == ["en"]
     assert "Building it generated no text." in body and "No licence is known for the whole" in body
 
 
-def test_the_card_tells_sources_counts_and_models(corpus, stage_1):
-    _, body = card(corpus("snli_paraphrased", "paraphrase", repo_id="me/mine"))
+def test_the_card_tells_sources_counts_and_models(built, stage_1):
+    _, body = card(built("snli_paraphrased", "paraphrase", repo_id="me/mine"))
     assert f"`nli.jsonl` (SHA-256 `{file_hash(stage_1 / 'nli.jsonl')}`)" in body
     assert "| train |           3 |       1 |          0 |          0 |     4 |        0 |" in body  # of the source
     # `A dog runs.` stands in two rows of the source, and so does its paraphrase.
@@ -107,9 +112,9 @@ def test_the_card_tells_sources_counts_and_models(corpus, stage_1):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_no_path_of_this_machine_is_in_a_card_or_in_the_rows(script, corpus, tmp_path, stage_1):
+def test_no_path_of_this_machine_is_in_a_card_or_in_the_rows(script, built, tmp_path, stage_1):
     spec = import_module(f"hf_xling.dataset_scripts.{script}").SPEC
-    folder = corpus(script, *("-".join(chain) for chain in spec.chains))
+    folder = built(script, *("-".join(chain) for chain in spec.chains))
     files = [folder / "README.md", *folder.rglob("*.parquet")]
     for content in (file.read_bytes() for file in files):
         assert str(tmp_path).encode() not in content and str(stage_1).encode() not in content
@@ -157,8 +162,8 @@ def test_rejected_rows_are_shown_cut_and_inert(corpus, stage_1, tmp_path):
     assert "<script" not in body and "/etc/x" not in body and "x" * 200 not in body
 
 
-def test_each_reason_has_its_examples(corpus):
-    _, body = card(corpus("snli_paraphrased", "paraphrase"))
+def test_each_reason_has_its_examples(built):
+    _, body = card(built("snli_paraphrased", "paraphrase"))
     assert "| copy | 1 | An animal moves. | AN ANIMAL MOVES |" in body
     assert "| no&#95;source&#95;text | 1 | &#40;none&#41; | &#40;nothing&#41; |" in body
 
@@ -205,13 +210,14 @@ def test_each_script_says_what_it_wants(capsys):
         assert f"dataset_scripts/{script}.py" in shown and "--source SOURCE" in shown and "{source}" not in shown
 
 
-def test_a_script_builds_and_fails_in_one_line(stage_1, tmp_path):
-    script = Path(import_module("hf_xling.dataset_scripts.snli_sentences").__file__)
+def test_a_script_builds_and_fails_in_one_line(stage_1, tmp_path, capsys):
+    script = Path(snli_sentences.__file__)
     command = [sys.executable, str(script), "--source", str(stage_1 / "nli.jsonl"), "--output_dir", str(tmp_path / "d")]
     environment = os.environ | {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0 and done.stdout.endswith(f"\n\ndataset: {tmp_path / 'd'}\n")
     assert "sentences:\n| split | source | same again | leaked | rows |\n" in done.stdout
-    done = subprocess.run([*command, "--text_column", "x"], capture_output=True, text=True)
-    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
-    assert done.stderr.endswith("nli.jsonl: has no column `x` up to row 3; its columns are premise, hypothesis\n")
+    assert run_command(partial(main, snli_sentences.SPEC), [*command[2:], "--text_column", "x"]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.count("\n") == 1
+    assert error.endswith("nli.jsonl: has no column `x` up to row 3; its columns are premise, hypothesis\n")

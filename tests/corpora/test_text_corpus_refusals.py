@@ -5,7 +5,6 @@ from corpus_folders import card, copy_of
 
 from hf_xling.corpora.sources import read_sentences
 from hf_xling.errors import InputError
-from hf_xling.provenance.generation_run import GenerationRun
 
 # Refusals
 
@@ -58,14 +57,6 @@ def test_a_run_over_another_source_is_named(corpus, stage_1, tmp_path):
     (tmp_path / "other.txt").write_text("Something else.\n")
     with pytest.raises(InputError, match=r"paraphrase: none of its rows was made from a sentence of the source"):
         corpus("snli_paraphrased", "paraphrase", source=tmp_path / "other.txt")
-
-
-@pytest.mark.parametrize("manifest", [None, "{", "[]", "{}", '{"chain": ["paraphrase"]}'])
-def test_a_folder_that_holds_no_finished_run_is_named(tmp_path, manifest):
-    if manifest is not None:
-        (tmp_path / "manifest.json").write_text(manifest)
-    with pytest.raises(InputError, match=f"--generated {tmp_path}: holds no finished run"):
-        GenerationRun.open(tmp_path)
 
 
 @pytest.mark.parametrize("value", ["Nepali", "xx", "a/b.yaml"])

@@ -1,1 +1,1 @@
-from corpus_fixtures import corpus, files, stage_1, tamil  # noqa: F401
+from corpus_fixtures import built, corpus, files, stage_1, tamil  # noqa: F401

@@ -12,9 +12,9 @@ PARAPHRASER = Generator("org/writer", "abc123", "paraphrase", "en")
 TRANSLATOR = Generator("org/writer", "abc123", "translate", "ta")
 
 
-def test_a_corpus_tells_of_the_models_whose_output_was_rewritten_too(corpus):
+def test_a_corpus_tells_of_the_models_whose_output_was_rewritten_too(built):
     """No row of it was written by the paraphraser: what that wrote was translated."""
-    folder = corpus("snli_tamil_paraphrased", "translate", "paraphrase-translate", source_name="SNLI")
+    folder = built("snli_tamil_paraphrased", "translate", "paraphrase-translate")
     rows = load(folder, "sentences")
     columns = {name: [row[name] for row in rows] for name in WRITTEN_BY}
     found = corpus_of(str(folder), {"train": len(rows)}, columns, "sentences")

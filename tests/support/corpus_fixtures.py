@@ -12,30 +12,47 @@ from hf_xling.corpora.builders import build
 from hf_xling.corpora.text_corpus import TextCorpusConfig
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stage_1(tmp_path_factory):
-    """A source and the three runs of stage 1 over it."""
+    """A source and the three runs of stage 1 over it; tests share them and leave them as they are."""
     folder = tmp_path_factory.mktemp("stage_1")
     rows = [{"premise": premise, "hypothesis": hypothesis or None} for premise, hypothesis in SOURCE]
     run_stage_1(folder, write_rows(folder / "nli.jsonl", rows), PARAPHRASES, TRANSLATIONS)
     return folder
 
 
+def build_text_corpus(stage_1, output, script, runs, source=None, **fields):
+    """Build with the runs of these names; the source is said to be SNLI, in English, where no other is given."""
+    if source is None and script != "tamil_murasu":
+        fields = {"source_name": "SNLI", "source_language": "en", **fields}
+    spec = import_module(f"hf_xling.dataset_scripts.{script}").SPEC
+    folders = [str(run if isinstance(run, Path) else stage_1 / run) for run in runs]
+    source = str(source or stage_1 / "nli.jsonl")
+    build(spec, TextCorpusConfig(source=source, output_dir=str(output), generated=folders, **fields))
+    return output
+
+
 @pytest.fixture
 def corpus(stage_1, tmp_path):
-    """`corpus(script, run, …)` builds with the runs of these names and returns the folder.
+    """`corpus(script, run, …)` builds with the runs of these names and returns the folder."""
 
-    The source is said to be SNLI, in English, where no other is given.
-    """
+    def make(script, *runs, output=None, **fields):
+        return build_text_corpus(stage_1, output or tmp_path / script, script, runs, **fields)
 
-    def make(script, *runs, output=None, source=None, **fields):
-        if source is None and script != "tamil_murasu":
-            fields = {"source_name": "SNLI", "source_language": "en", **fields}
-        source, output = source or stage_1 / "nli.jsonl", output or tmp_path / script
-        spec = import_module(f"hf_xling.dataset_scripts.{script}").SPEC
-        folders = [str(run if isinstance(run, Path) else stage_1 / run) for run in runs]
-        build(spec, TextCorpusConfig(source=str(source), output_dir=str(output), generated=folders, **fields))
-        return output
+    return make
+
+
+@pytest.fixture(scope="session")
+def built(stage_1, tmp_path_factory):
+    """`built(script, run, …)` gives a corpus that tests share and leave as it is."""
+    folders = {}
+
+    def make(script, *runs, **fields):
+        key = script, runs, *sorted(fields.items())
+        if key not in folders:
+            output = tmp_path_factory.mktemp("built") / script
+            folders[key] = build_text_corpus(stage_1, output, script, runs, **fields)
+        return folders[key]
 
     return make
 

@@ -8,8 +8,8 @@ from rated_files import build, reviews
 # Text corpora
 
 
-def test_what_is_said_of_splits_needs_splits(corpus, stage_1, tmp_path):
-    body = card(corpus("snli_sentences"))[1]
+def test_what_is_said_of_splits_needs_splits(corpus, built, tmp_path):
+    body = card(built("snli_sentences"))[1]
     assert (
         "There is one split, `train`." in body
         and "stands in the last split" not in body
@@ -25,8 +25,8 @@ def test_what_is_said_of_splits_needs_splits(corpus, stage_1, tmp_path):
     assert "exactly or nearly (1 texts), are still there" in body and "No text stands" not in body
 
 
-def test_what_is_said_of_generated_text_needs_some(corpus):
-    body = card(corpus("snli_sentences"))[1]
+def test_what_is_said_of_generated_text_needs_some(built):
+    body = card(built("snli_sentences"))[1]
     for claim in (
         "same again`: one answer",
         "translation",
@@ -36,7 +36,7 @@ def test_what_is_said_of_generated_text_needs_some(corpus):
         "and `pairs`",
     ):
         assert claim not in body
-    body = card(corpus("snli_tamil", "translate"))[1]
+    body = card(built("snli_tamil", "translate"))[1]
     assert "`positive` was made from `anchor`, a sentence of the source, by translate." in body
     assert "`source` is text of the source itself" not in body  # no row of it is
 
@@ -75,9 +75,9 @@ def test_a_link_is_that_of_the_one_licence(corpus, tmp_path):
     assert front["license_link"] == "https://huggingface.co/datasets/me/mine#licences"
 
 
-def test_a_name_that_nobody_has_is_no_place_to_load_from(corpus, tmp_path):
-    assert "A folder on disk is read by its path" in card(corpus("snli_sentences"))[1]
-    assert "A folder on disk" not in card(corpus("snli_sentences", repo_id="me/mine", output=tmp_path / "named"))[1]
+def test_a_name_that_nobody_has_is_no_place_to_load_from(built):
+    assert "A folder on disk is read by its path" in card(built("snli_sentences"))[1]
+    assert "A folder on disk" not in card(built("snli_sentences", repo_id="me/mine"))[1]
 
 
 # Rated corpora
