@@ -91,8 +91,8 @@ class CorpusSpec(ABC):
     Attributes:
         name: of the corpus and of its script.
         description: of what the script builds; `{source}` and `{language}` are put in.
-        made_for: the source of `terms.SOURCES` that the script is for; None if it is for any. A source of which nobody
-            says what it is may be that one, and then what bars its text bars all.
+        made_for: the source of `terms.SOURCES` that the script is for; None if it is for any. If nobody says what the
+            source is, it may be that one, and what bars the text of that one bars the corpus.
     """
 
     name: str

@@ -45,12 +45,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Overlap:
-    """The rows of one split that stand in another split, or in the same one a second time.
+    """The rows of one split that are in another split too, or in the same one a second time.
 
     Attributes:
         exact: rows (from 0, ascending) whose text, folded, is that of a row of the other split.
         near: rows that are not among `exact` and are near duplicates of a row of the other split.
-        examples: at most `EXAMPLES` pairs, near duplicates first; within a split no pair stands there in both orders.
+        examples: at most `EXAMPLES` pairs, near duplicates first; within a split each pair is given in one order.
     """
 
     exact: list[int]
@@ -64,9 +64,9 @@ class Duplicates:
 
     Attributes:
         overlaps: by (split, other split), in both orders and for each split with itself: the rows of the first that
-            stand in the second.
-        leaked: rows (from 0, ascending) of each split that stand in a split after it, exactly or nearly.
-        sample: how many of the distinct texts that stand in the first split alone were compared with all; None if all
+            are in the second too.
+        leaked: rows (from 0, ascending) of each split that are in a later split too, exactly or nearly.
+        sample: how many of the distinct texts that are in the first split alone were compared with all; None if all
             were. The near duplicates of the first split in itself are then those of the sample's texts.
         compared: how many pairs of texts were compared by their shingles.
     """
@@ -80,7 +80,7 @@ class Duplicates:
 def find_duplicates(
     splits: Mapping[str, Sequence[str] | pyarrow.ChunkedArray], threshold: float = 0.8, sample: int = SAMPLE
 ) -> Duplicates:
-    """Find the texts that stand in `splits` more than once, exactly or nearly.
+    """Find the texts that are in `splits` more than once, exactly or nearly.
 
     Texts are compared after `fold`. Equal ones are exact duplicates. Near duplicates are texts whose sets of character
     `SHINGLE`-grams, with the digits of all scripts as one, have a Jaccard similarity of at least `threshold`.
@@ -89,14 +89,14 @@ def find_duplicates(
     `MISSED`, one above it more rarely. Hashes and permutations are seeded: equal texts in equal order give an equal
     result.
 
-    **Which row goes.** Where a text stands in two splits, the row of the earlier split is the leaked one, so `splits`
-    are to be in the order train, validation, test. The training rows go, and the test set stays the published one:
-    without a part of its rows, its figures could not be set beside those of others.
+    **Which row goes.** Where a text is in two splits, the row of the earlier split is the leaked one, so `splits`
+    must be in the order train, validation, test. The training rows go, and the test set stays the published one:
+    without some of its rows, its figures could not be compared with those of others.
 
     **Time and memory** grow with the number of texts, but in clusters of candidates with its square. Of a first split
-    with more than `sample` texts that stand nowhere else, the near duplicates *in itself* are those of a seeded sample
+    with more than `sample` texts that are nowhere else, the near duplicates *in itself* are those of a seeded sample
     of `sample` of these texts, each compared with all: what part of the texts has a near duplicate is known from that.
-    What stands in later splits is always compared with all.
+    Texts of later splits are always compared with all.
 
     Args:
         splits: texts by name of the split, in the order of their use.
@@ -139,12 +139,12 @@ def shingles(text: str) -> list[str]:
 
 
 def _digest(text: str) -> int:
-    """64 bits that stand for the folded text: of a million texts two share theirs in one case of 30 million."""
+    """A hash of 64 bits of the folded text: among a million texts, two share one with a probability of 3e-8."""
     return int.from_bytes(hashlib.blake2b(fold(text).encode(), digest_size=8).digest())
 
 
 def iterate(column: pyarrow.ChunkedArray) -> Iterator[Any]:
-    """The values of a column, of which a few thousand at a time become Python's."""
+    """The values of a column, as Python objects a few thousand at a time."""
     for start in range(0, len(column), 10_000):
         yield from column.slice(start, 10_000).to_pylist()
 
@@ -156,7 +156,7 @@ class _Distinct:
 
     Attributes:
         places: for each split the place of the text of each of its rows.
-        standing: for each text a number with a bit for each split in which it stands.
+        split_bits: for each text a number with a bit for each split that has it.
     """
 
     def __init__(self, splits: Mapping[str, Sequence[str] | pyarrow.ChunkedArray]):
@@ -171,24 +171,24 @@ class _Distinct:
         rank[order] = numpy.arange(len(order))
         self._first = first[order]
         self.places = numpy.split(rank[inverse], numpy.cumsum([len(part) for part in parts])[:-1])
-        standing = numpy.zeros(len(order), dtype=numpy.int64)
+        split_bits = numpy.zeros(len(order), dtype=numpy.int64)
         for split, places in enumerate(self.places):
-            standing[places] |= 1 << split
-        self.standing: list[int] = standing.tolist()
+            split_bits[places] |= 1 << split
+        self.split_bits: list[int] = split_bits.tolist()
 
     def text(self, place: int) -> str:
         """Folded, its digits too."""
         return same_digits(fold(self._texts[int(self._first[place])].as_py()))
 
     def sample(self, size: int) -> set[int] | None:
-        """`size` of the texts that stand in the first split alone, or None where there are no more."""
-        alone = [place for place, standing in enumerate(self.standing) if standing == 1]
+        """`size` of the texts that are in the first split alone; None if there are no more than that."""
+        alone = [place for place, split_bits in enumerate(self.split_bits) if split_bits == 1]
         return set(Random(SEED).sample(alone, size)) if len(alone) > size else None
 
     def order(self, sampled: set[int] | None) -> Iterator[int]:
         """All texts; those that are not in the sample come last, when all others are in the index."""
-        places = range(len(self.standing))
-        last = set() if sampled is None else {p for p in places if self.standing[p] == 1 and p not in sampled}
+        places = range(len(self.split_bits))
+        last = set() if sampled is None else {p for p in places if self.split_bits[p] == 1 and p not in sampled}
         return chain((place for place in places if place not in last), sorted(last))
 
 
@@ -205,7 +205,7 @@ def _near(
     # Signatures tell nearly all wrong candidates; of pairs at the threshold five deviations lose one in a million.
     least = threshold - 5 * (threshold * (1 - threshold) / (bands * rows)) ** 0.5
     near: dict[int, dict[int, tuple[int, float]]] = {}
-    standing, count = texts.standing, len(texts.standing)
+    split_bits, count = texts.split_bits, len(texts.split_bits)
     compared = 0
     known = [0] * count  # for each text a bit for each split in which a near duplicate of it is known
     with tqdm(total=count, desc="duplicates", unit="text", unit_scale=True, disable=count < SHOWN_FROM) as progress:
@@ -217,18 +217,18 @@ def _near(
                 for other in sorted(index.query(signature)):
                     # Where both know a near duplicate in each split of the other there is nothing new to learn; this
                     # keeps large clusters cheap.
-                    news = standing[other] & ~known[place] or standing[place] & ~known[other]
+                    news = split_bits[other] & ~known[place] or split_bits[place] & ~known[other]
                     if not news or signature.jaccard(indexed[other]) < least:
                         continue
                     compared += 1
                     similarity = _jaccard(set(own), set(shingles(texts.text(other))))
                     if similarity >= threshold:
                         for one, two in ((place, other), (other, place)):
-                            known[one] |= standing[two]
+                            known[one] |= split_bits[two]
                             for split in range(len(texts.places)):
-                                if standing[two] >> split & 1:
+                                if split_bits[two] >> split & 1:
                                     near.setdefault(one, {}).setdefault(split, (two, similarity))
-                if sampled is None or place in sampled or standing[place] != 1:
+                if sampled is None or place in sampled or split_bits[place] != 1:
                     index.insert(place, signature)
                     indexed[place] = signature
             progress.update(len(batch))

@@ -40,7 +40,7 @@ class Joined:
     sources: pyarrow.Array
 
     def drop(self, texts: Mapping[str, pyarrow.Array]) -> None:
-        """Drop the rows in which one of `texts` stands, which are given by split, and count them as `leaked`.
+        """Drop the rows that have one of `texts`, which are given by split, and count them as `leaked`.
 
         With a sentence of the source goes all that was generated from it.
         """
@@ -69,7 +69,7 @@ def join(sentences: Sentences, language: str | None, with_source: bool, accepted
       that language and style do not give it away. There is one for each contradiction and run.
 
     Two generations may come to one text (the translations of a sentence and of its paraphrase): it is kept once in its
-    group. All that comes from one sentence stands in that sentence's split.
+    group. All that comes from one sentence is in the split of that sentence.
 
     Args:
         sentences, language: of the source.
@@ -132,8 +132,8 @@ def _provenance(name: str, column: pyarrow.ChunkedArray) -> pyarrow.DictionaryAr
 def _triplets(
     rows: pyarrow.Table, groups: int, sentences: Sentences
 ) -> tuple[pyarrow.Table, numpy.ndarray, numpy.ndarray]:
-    """A triplet for each contradiction of which both sides were generated; the splits of those that lie in two splits,
-    and of those of which a side was not generated."""
+    """A triplet for each contradiction with both sides generated; and the splits of the contradictions that have their
+    sides in two splits, and of those that lack a side."""
     first = numpy.full(groups, -1)
     group = rows["group"].to_numpy()
     first[group[::-1]] = numpy.arange(len(rows))[::-1]  # of several samples the first
@@ -152,7 +152,7 @@ def _triplets(
 def _add(joined: Joined, config: str, tables: Sequence[pyarrow.Table], **found: numpy.ndarray) -> None:
     """Add all of `tables`, each text once in its group, as `config`; `found` are the splits of the rows of each kind.
 
-    Of `triplets` the kinds beside `contradictions` are those of which there is no row.
+    For `triplets`, the kinds other than `contradictions` have no row.
     """
     names = [*TEXTS[config], "group", *PROVENANCE, "split", *([NEGATIVE_GROUP] if config == "triplets" else [])]
     parts = [of_split(rows.select(names), place) for place, _ in enumerate(SPLITS) for rows in tables]
@@ -161,7 +161,7 @@ def _add(joined: Joined, config: str, tables: Sequence[pyarrow.Table], **found: 
     joined.tables[config] = once
     for place, split in enumerate(SPLITS):
         kinds = {kind: int((splits == place).sum()) for kind, splits in found.items()}
-        if config == "triplets":  # all of them, of which those without a row are told behind
+        if config == "triplets":  # all of them; those without a row are counted in the other kinds
             kinds["contradictions"] = sum(kinds.values())
         rows = _count(once["split"], place)
         row = {"split": split, **kinds, "same again": _count(table["split"], place) - rows}
@@ -170,7 +170,7 @@ def _add(joined: Joined, config: str, tables: Sequence[pyarrow.Table], **found: 
 
 
 def _once(table: pyarrow.Table, keys: list[str]) -> pyarrow.Table:
-    """The first of the rows that have the same `keys`, of which the first is the group."""
+    """The first of the rows that have the same `keys`; the first key is the group."""
     _, inverse, counts = numpy.unique(table["group"].to_numpy(), return_inverse=True, return_counts=True)
     several = numpy.flatnonzero(counts[inverse] > 1)  # only these can be the same, and texts are costly to compare
     if len(several) == 0:

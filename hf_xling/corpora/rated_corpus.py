@@ -28,8 +28,8 @@ from hf_xling.tables import Table, read_table, row_ids, split_names
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
 _TEXT = datasets.Value("string")
 FEATURES = datasets.Features({"id": _TEXT, "text": _TEXT, "label": datasets.Value("float64")})
-# Why a row of the source is not in a config. `leaked`: stands in a later split too, exactly or nearly; `contradicting`:
-# has the text of an earlier row of its split with another label. The others are of no use anywhere.
+# Why a row of the source is not in a config. `leaked`: is in a later split too, exactly or nearly; `contradicting`:
+# has the text of an earlier row of its split with another label. Rows with one of the other reasons are in no config.
 REASONS = ("no text", "empty text", "no label", "label no number", "leaked", "contradicting")
 # Of a usable row: `id` as the source has it, else its data row there (from 1); its text twice; its rating.
 _USABLE = pyarrow.schema({"id": pyarrow.string(), **dict.fromkeys(CONFIGS, pyarrow.large_string()), "label": "float64"})
@@ -136,8 +136,8 @@ def _rating(label: Any, values: dict[str, float] | None, classes: list[str] | No
 class RatedCorpusBuilder(CorpusBuilder):
     """Builds a corpus of rated texts.
 
-    `raw` has the texts as they are. `clean` has them by `clean_text`, without the rows that stand in a later split
-    (training rows that stand in test: the test set stays the published one) and without contradictions, which
+    `raw` has the texts as they are. `clean` has them by `clean_text`, without the rows that are in a later split too
+    (training rows that are in test: the test set stays the published one) and without contradictions, which
     `trainers/regression.py` refuses. Duplicates are sought among the cleaned texts. The counts are, for each config and
     split, its `source rows`, those dropped for each of `REASONS`, and the `rows` left.
     """

@@ -37,7 +37,7 @@ class Sentences:
         split_of: (n,) int8, the place in `SPLITS` of each sentence's split.
         contradictions: (m, 2) int64, the places of premise and hypothesis of the rows labelled as contradictions.
         counts: a row for each split. `source rows`, less those dropped for each of `REASONS`, have so many `texts`;
-            these less the `repeated` ones and those that stand `in a later split` are its `sentences`.
+            these less the `repeated` ones and those `in a later split` are its `sentences`.
     """
 
     texts: list[str]
@@ -96,7 +96,7 @@ class Part(NamedTuple):
     Attributes:
         split: which of `SPLITS` it is; None of a source without splits.
         source, config, name: what `read_table` takes.
-        is_one_of_several: whether the source has splits of its own, of which this is one.
+        is_one_of_several: whether this is one of the splits that the source itself has.
     """
 
     split: str | None
@@ -143,7 +143,7 @@ class _Collected:
     def __init__(self, held_out: Mapping[str, float]):
         self.held_out = held_out
         self.places: dict[str, int] = {}
-        self.standing = bytearray()  # for each sentence, a bit for each split whose rows have it
+        self.split_bits = bytearray()  # for each sentence, a bit for each split whose rows have it
         self.contradictions: dict[tuple[int, int], None] = {}
         self.counts: dict[int, Counter[str]] = {}
 
@@ -183,18 +183,18 @@ class _Collected:
 
     def _place(self, text: str, number: int, counts: Counter[str]) -> int:
         place = self.places.setdefault(text, len(self.places))
-        if place == len(self.standing):
-            self.standing.append(0)
-        if not self.standing[place] >> number & 1:
-            self.standing[place] |= 1 << number
+        if place == len(self.split_bits):
+            self.split_bits.append(0)
+        if not self.split_bits[place] >> number & 1:
+            self.split_bits[place] |= 1 << number
             counts["distinct"] += 1
         return place
 
     def sentences(self) -> Sentences:
-        standing = numpy.frombuffer(bytes(self.standing), dtype=numpy.uint8)
-        split_of = numpy.zeros(len(standing), dtype=numpy.int8)
+        split_bits = numpy.frombuffer(bytes(self.split_bits), dtype=numpy.uint8)
+        split_of = numpy.zeros(len(split_bits), dtype=numpy.int8)
         for number in range(1, len(SPLITS)):
-            split_of[standing >> number & 1 == 1] = number
+            split_of[split_bits >> number & 1 == 1] = number
         rows = []
         for number in sorted(self.counts):
             counts, own = self.counts[number], int((split_of == number).sum())

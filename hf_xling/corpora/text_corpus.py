@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +152,11 @@ class TextCorpusBuilder(CorpusBuilder):
             for split, count in counts.items():
                 check_filled(split, count, len(after.get(split, ())), "texts")
         self.counts = {"source": self.sentences.counts, **self.joined.counts}
-        parts = {
-            name: {split: of_split(table, place) for place, split in enumerate(SPLITS)}
-            for name, table in self.joined.tables.items()
-        }
-        filled = {name: {split: rows for split, rows in part.items() if len(rows)} for name, part in parts.items()}
-        return {name: part for name, part in filled.items() if part}
+        found: dict[str, Splits] = {}
+        for (name, table), (place, split) in product(self.joined.tables.items(), enumerate(SPLITS)):
+            if len(rows := of_split(table, place)):
+                found.setdefault(name, {})[split] = rows
+        return found
 
     def card(self, tables: Mapping[str, Splits]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The front matter and the facts of the card, for which an audit is written."""

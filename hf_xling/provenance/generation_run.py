@@ -155,7 +155,7 @@ class Ancestry(NamedTuple):
 
 
 def ancestry(of: Iterable[GenerationRun]) -> Ancestry:
-    """The runs of a corpus and those that they read in turn: a translated paraphrase is the work of two models."""
+    """The runs `of` a corpus and those that they read: a translated paraphrase is the work of two models."""
     found: dict[Path, GenerationRun] = {}
     gone: list[tuple[str, ...]] = []
     for run in of:

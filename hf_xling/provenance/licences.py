@@ -1,6 +1,6 @@
 """The chain of licences: what a source and its generators ask of those who publish what was made with them.
 
-What is known stands in `terms`, with a link and when it was checked; what is not known, or what a licence leaves open,
+What is known is in `terms`, with a link and when it was checked; what is not known, or what a licence leaves open,
 becomes an open question. Nothing here is legal advice.
 """
 

@@ -27,7 +27,7 @@ class Base:
     Attributes:
         name, revision, sha256: as of a `Corpus`.
         license, license_name, license_link: what its own card states.
-        recorded: whether a lineage of its own stands before it.
+        recorded: whether the lineage tells what the checkpoint itself was trained on.
         unread: whether it could not be found out what it descends from.
     """
 

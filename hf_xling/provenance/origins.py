@@ -142,7 +142,7 @@ def licensing_parts(corpora: Iterable[Corpus]) -> tuple[dict[str, Terms | None],
     generators: dict[str | None, None] = {}
     questions: list[str] = []
     for corpus in corpora:
-        # Of a corpus that models wrote in, `other` stands for the chain, whose parts are here one by one.
+        # Of a corpus that models wrote in, `other` means the chain of licences, whose parts are here one by one.
         is_chain = bool(corpus.generators) and corpus.license == "other"
         stated = None if is_chain else stated_terms(corpus.name, *(getattr(corpus, name) for name in STATED[:4]))
         # What its own card states holds beside what is known of the source that it names.

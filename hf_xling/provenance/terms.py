@@ -24,7 +24,7 @@ class Terms:
     Attributes:
         name: what the source or family is called.
         pattern: a regular expression that its names and ids match, in lower case.
-        title, link, checked: of the licence, where it stands, and when that was checked.
+        title, link, checked: of the licence, where it is published, and when that was checked.
         license: its identifier on the Hub; None where there is none, or none is known.
         custom: whether `license` is the name that a card gives to what the Hub calls `other`.
         notices: lines that a card must show.
