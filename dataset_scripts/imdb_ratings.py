@@ -9,7 +9,8 @@ import sys
 from functools import partial
 
 from hf_xling.console import run_command
-from hf_xling.corpora.ratings import RatedCorpusSpec, main
+from hf_xling.corpora.builders import main
+from hf_xling.corpora.rated_corpus import RatedCorpusSpec
 
 SPEC = RatedCorpusSpec(
     name="imdb_ratings",

@@ -10,9 +10,10 @@ import sys
 from functools import partial
 
 from hf_xling.console import run_command
-from hf_xling.corpora.builders import CorpusSpec, main
+from hf_xling.corpora.builders import main
+from hf_xling.corpora.text_corpus import TextCorpusSpec
 
-SPEC = CorpusSpec(
+SPEC = TextCorpusSpec(
     name="snli_tamil_paraphrased",
     name_in="snli_{language}_paraphrased",
     title="{source} and its paraphrases in {language}",

@@ -1,7 +1,7 @@
 """Film reviews in Tamil with their ratings: as they are, and cleaned of markup and of training rows that stand in test.
 
-python dataset_scripts/tamil_movie_reviews.py --train_file tamil_movie_reviews_train.csv \\
-    --test_file tamil_movie_reviews_test.csv --source_name "Tamil film reviews" --language ta \\
+python dataset_scripts/tamil_movie_reviews.py --source tamil_movie_reviews_train.csv \\
+    --test_file tamil_movie_reviews_test.csv --source_name "Tamil film reviews" --source_language ta \\
     --scale "stars, in quarter steps" --output_dir data/tamil_movie_reviews
 """
 
@@ -11,7 +11,8 @@ import sys
 from functools import partial
 
 from hf_xling.console import run_command
-from hf_xling.corpora.ratings import RatedCorpusSpec, main
+from hf_xling.corpora.builders import main
+from hf_xling.corpora.rated_corpus import RatedCorpusSpec
 
 SPEC = RatedCorpusSpec(
     name="tamil_movie_reviews",

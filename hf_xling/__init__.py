@@ -13,7 +13,6 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "EndpointClient": "hf_xling.generation.endpoint",
     "Ledger": "hf_xling.generation.ledger",
-    "LedgerCorpus": "hf_xling.corpora.builders",
     "PromptTemplate": "hf_xling.generation.prompts",
     "RatingEnsemble": "hf_xling.regression.ensemble",
     "RecipeParser": "hf_xling.recipes",

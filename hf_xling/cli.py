@@ -25,7 +25,7 @@ STAGES = {
         "stage 4: train a rating model (trainers/regression.py through accelerate)",
     ),
     "predict": ("hf_xling.regression.predict", "ratings of any number of texts by a trained model or ensemble"),
-    "experiments": ("hf_xling.experiments.grid", "stage 5: all of it, as a recipe says, with baselines and a report"),
+    "experiments": ("hf_xling.experiments.runner", "stage 5: all of it, as a recipe says, with baselines and a report"),
     "report": ("hf_xling.experiments.report", "write the report of finished experiments again"),
 }
 LAUNCHED = ("simcse", "regression")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import TypeGuard
 
 # Beginnings and ends of ranges, for a regular expression's `[]`.
@@ -51,9 +52,20 @@ def has_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _SEEN.search(value) is not None
 
 
-def is_empty(text: str) -> bool:
-    """The opposite of `has_text`."""
-    return not has_text(text)
+class Characters(dict[int, int | str | None]):
+    """A table for `str.translate` that fills itself: each character is looked up in Unicode's tables once.
+
+    Args:
+        becomes: what takes a character's place (None: nothing), by its code point and its general category.
+    """
+
+    def __init__(self, becomes: Callable[[int, str], int | str | None]):
+        super().__init__()
+        self._becomes = becomes
+
+    def __missing__(self, point: int) -> int | str | None:
+        self[point] = self._becomes(point, unicodedata.category(chr(point)))
+        return self[point]
 
 
 def same_digits(text: str) -> str:

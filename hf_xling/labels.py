@@ -61,42 +61,48 @@ def number_of(value: Any) -> float:
     return number
 
 
-def rating_of(value: Any, values: Mapping[str, float] | None, class_names: Sequence[str] | None) -> float:
-    """The rating that `value` is, by `--label_map` (`values`) where there is one.
+def rating_of(
+    value: Any,
+    values: Mapping[str, float] | None = None,
+    class_names: Sequence[str] | None = None,
+    limits: Sequence[float] | None = None,
+) -> float:
+    """The rating that `value` is, by `--label_map` (`values`) where there is one, and within `limits`, ends included.
 
     Raises:
-        BadRow: it is missing, none, or not in the map.
+        BadRow: it is missing, no number, not in the map or out of range.
     """
     if is_missing(value, class_names):
         raise BadRow("label is null", "the label is null; a number is needed")
-    return number_of(value) if values is None else values[mapped_name(value, values, class_names)]
+    number = number_of(value) if values is None else values[_mapped_name(value, values, class_names)]
+    if limits is not None and not limits[0] <= number <= limits[1]:
+        raise BadRow("label out of range", f"the label is {number}; --label_range allows {limits[0]} to {limits[1]}")
+    return number
 
 
-def mapped_name(value: Any, values: Mapping[str, float], class_names: Sequence[str] | None) -> str:
-    """The name in `--label_map` of `value`, or of the class whose number in a `ClassLabel` column it is.
-
-    Raises:
-        BadRow: the map has no such name.
-    """
-    names = [str(value).strip(), _plain_name(value), _class_at(value, class_names)]
-    for name in [*names, *([str(value).lower()] if isinstance(value, bool) else [])]:
-        if name in values:
-            return name
-    raise BadRow("label not in --label_map", f"the label is {value!r}; --label_map has {', '.join(values)}")
-
-
-def class_name(value: Any, class_names: Sequence[str] | None) -> str:
-    """The name of the class that `value` is: 2, 2.0 and "2.0" are the class `2`.
+def class_name(value: Any, class_names: Sequence[str] | None, values: Mapping[str, float] | None = None) -> str:
+    """The name of the class that `value` is: 2, 2.0 and "2.0" are the class `2`; with `--label_map` a name in it.
 
     Raises:
-        BadRow: it is missing or no class.
+        BadRow: it is missing, no class or not in the map.
     """
     if is_missing(value, class_names):
         raise BadRow("label is null", "the label is null; the name of a class is needed")
+    if values is not None:
+        return _mapped_name(value, values, class_names)
     name = _class_at(value, class_names) if class_names else _plain_name(value)
     if name is None:
         raise BadRow("label is not a class", f"the label is {value!r}; the name of a class is needed")
     return name
+
+
+def _mapped_name(value: Any, values: Mapping[str, float], class_names: Sequence[str] | None) -> str:
+    """The name in `--label_map` of `value`, or of the class whose number in a `ClassLabel` column it is."""
+    names = [str(value).strip(), _plain_name(value), _class_at(value, class_names)]
+    for name in [*names, *([str(value).lower()] if isinstance(value, bool) else [])]:
+        if name is not None and name in values:
+            return name
+    raise BadRow("label not in --label_map", f"the label is {value!r}; --label_map has {', '.join(values)}")
 
 
 def _plain_name(value: Any) -> str | None:
@@ -127,11 +133,9 @@ def label_values(items: Sequence[str] | None) -> dict[str, float] | None:
         name, _, value = item.rpartition("=")
         name = name.strip()
         try:
-            number = number_of(value)
-        except BadRow:
-            number = None
-        if not name or number is None:
-            raise InputError(f"--label_map {item}: NAME=NUMBER is needed, such as Happy=1")
+            number = number_of(value if name else None)
+        except BadRow as error:
+            raise InputError(f"--label_map {item}: NAME=NUMBER is needed, such as Happy=1") from error
         if name in values:
             raise InputError(f"--label_map: `{name}` stands twice")
         values[name] = number

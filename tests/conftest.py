@@ -16,12 +16,14 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hf_xling-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 pytest.register_assert_rewrite("run_accounts")  # in `support`
 
-# The same examples at each run, no deadline on slow cores, and no database in the working tree.
-settings.register_profile("house", derandomize=True, deadline=None, database=None)
+# The same examples at each run, whatever time they take, and no database in the working tree.
+settings.register_profile(
+    "house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
 settings.load_profile("house")
 
 # 288 distinct sentences over a vocabulary of some 25 words, of 4 to 6 words each, in mixed order.
@@ -59,7 +61,7 @@ def bert_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def distilbert_folder(tmp_path_factory) -> Path:
-    """A DistilBERT of two layers, likewise."""
+    """A DistilBERT of two layers, with the same tokenizer."""
     from transformers import DistilBertConfig, DistilBertModel
 
     sizes = {"dim": 64, "n_layers": 2, "n_heads": 2, "hidden_dim": 128}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hf_xling.console import run_command
 from hf_xling.errors import InputError, XlingError
-from hf_xling.experiments.grid import main as run_recipe
+from hf_xling.experiments.runner import main as run_recipe
 from hf_xling.runs import written_aside
 from hf_xling.sample.encoder import make_encoder
 from hf_xling.tables import read_table

@@ -1,55 +1,92 @@
-"""The direction of imports, as docs/architecture.md draws it."""
+"""What docs/architecture.md says of imports, and the habits of the tests, held by reading the code."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
 GROUND = ["errors", "console", "recipes", "runs", "tables", "labels", "folding", "cleaning", "places", "figures"]
+# Rooms of one floor import nothing of each other, but for the ground floor.
 FLOORS = [
     {*GROUND, "__init__"},
     {"generation", "hub"},
     {"provenance"},
     {"quality", "training"},
-    {"corpora"},
-    {"contrastive", "regression", "dataset_scripts"},
-    {"trainers"},
+    {"corpora", "contrastive", "regression"},
+    {"dataset_scripts", "trainers"},
     {"experiments"},
     {"sample"},
     {"cli"},
 ]
 FOLDERS = {name: ROOT / name for name in ("trainers", "dataset_scripts", "model_cards", "accelerate_configs")}
+REPLACING = {"setattr", "delattr", "patch", "object", "multiple"}  # of pytest's `monkeypatch` and `unittest.mock.patch`
+# Files of tests that are of no single module of their room.
+CROSSING = {
+    "test_architecture.py": "all modules",
+    "test_benchmarks.py": "benchmarks/",
+    "test_docs.py": "the commands of the docs",
+    "test_real.py": "make real",
+    "generation/test_generation_docs.py": "the commands of docs/generation.md",
+    "quality/test_review_docs.py": "the commands of docs/review.md",
+    "trainers/test_scripts_launched.py": "both scripts under accelerate launch",
+    "trainers/test_lineage.py": "from a corpus by an encoder to a rating model",
+    "trainers/test_scripts.py": "what both scripts share",
+}
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    """Each module of the package with its room: the folder it lies in, or its own name on the ground floor."""
-    for path in (ROOT / "hf_xling").rglob("*.py"):
-        parts = path.relative_to(ROOT / "hf_xling").parts
-        yield (parts[0] if len(parts) > 1 else path.stem), path
-    for room in ("trainers", "dataset_scripts"):
-        for path in (ROOT / room).glob("*.py"):
-            yield room, path
+@cache
+def modules() -> dict[str, Path]:
+    """Each module of the package by its name; that of a package is its `__init__`."""
+    paths = {f"hf_xling.{name}": folder for name, folder in FOLDERS.items()} | {"hf_xling": ROOT / "hf_xling"}
+    found = {}
+    for package, folder in paths.items():
+        for path in folder.rglob("*.py"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join([package, *parts]).removesuffix(".__init__")] = path
+    return found
 
 
-def imported_rooms(path: Path) -> Iterator[tuple[str, int]]:
-    """The rooms of hf_xling that the module at `path` imports, with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def dotted(node: ast.expr) -> str:
+    """`a.b.c` as it is written; empty for any other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    inner = dotted(node.value) if isinstance(node, ast.Attribute) else ""
+    return f"{inner}.{node.attr}" if inner else ""
+
+
+def imports(path: Path) -> Iterator[tuple[str, str, int]]:
+    """Each name of hf_xling that is imported in the file at `path`: in full, as it is called there, and the line."""
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom):
-            whole = node.module == "hf_xling"
-            names = [f"hf_xling.{alias.name}" if whole else node.module for alias in node.names]
+            assert not node.level, f"{path}:{node.lineno}: a relative import"
+            names = [(f"{node.module}.{alias.name}", alias.asname or alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names = [(alias.name, alias.asname or alias.name) for alias in node.names]
         else:
             continue
-        for name in names:
-            if name.startswith("hf_xling."):
-                yield name.split(".")[1], node.lineno
+        yield from ((name, called, node.lineno) for name, called in names if name.split(".")[0] == "hf_xling")
+
+
+def module_of(name: str) -> str:
+    """The module that an imported name is, or is in."""
+    return name if name in modules() else name.rpartition(".")[0]
+
+
+def room_of(module: str) -> str:
+    """The folder that a module lies in, or its own name on the ground floor."""
+    return module.split(".")[1] if "." in module else "__init__"
 
 
 def floor(room: str) -> int:
@@ -57,25 +94,40 @@ def floor(room: str) -> int:
 
 
 def test_every_room_has_a_floor() -> None:
-    rooms = {room for room, _ in modules()}
-    assert len(rooms) >= 15
-    assert {room for room in rooms if floor(room) < 0} == set()
+    rooms = {room_of(module) for module in modules()}
+    assert {"generation", "provenance", "trainers", "errors"} <= rooms
+    assert {room for room in rooms - FOLDERS.keys() if floor(room) < 0} == set()
 
 
-@pytest.mark.parametrize("room, path", sorted(modules(), key=str), ids=lambda value: getattr(value, "stem", value))
-def test_imports_go_down(room: str, path: Path) -> None:
-    for imported, line in imported_rooms(path):
-        same = imported == room or (floor(imported) == floor(room) == 0)
-        # __init__ gives out public names by string; `import hf_xling` for the version goes to the ground floor.
-        assert same or floor(imported) < floor(room), f"{path.relative_to(ROOT)}:{line} imports {imported}"
+def test_imports_go_down() -> None:
+    found = []
+    for module, path in modules().items():
+        room = room_of(module)
+        for name, _, line in imports(path):
+            imported = room_of(module_of(name))
+            # `hf_xling` itself, imported for its version, is of the ground floor: its `__init__` has names as strings.
+            if imported != room and not floor(imported) == floor(room) == 0 and floor(imported) >= floor(room):
+                found.append(f"{module}, line {line}, imports {name}")
+    assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("path", sorted(path for _, path in modules()), ids=lambda path: path.name)
-def test_library_prints_nothing(path: Path) -> None:
-    if path.name == "console.py":
-        return
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports in functions and for type checking count too."""
+    graph = {module: {module_of(name) for name, _, _ in imports(path)} for module, path in modules().items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])), pytrace=False)
+
+
+def test_library_prints_nothing() -> None:
+    found = [
+        f"{module}, line {node.lineno}"
+        for module, path in modules().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and dotted(node.func) == "print"
+    ]
+    assert [place for place in found if not place.startswith("hf_xling.console,")] == []
 
 
 def test_scripts_are_thin() -> None:
@@ -84,18 +136,72 @@ def test_scripts_are_thin() -> None:
     assert {name: count for name, count in lines.items() if count >= 60} == {}
 
 
-def test_generation_and_help_need_no_torch() -> None:
-    code = (
-        "import sys, hf_xling.generation.stage, hf_xling.cli; print(hf_xling.cli.usage()); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
 def test_every_folder_of_the_wheel_is_listed() -> None:
     listed = (ROOT / "setup.cfg").read_text(encoding="utf-8").split("install_requires")[0]
     packages = {path.parent.relative_to(ROOT) for path in (ROOT / "hf_xling").rglob("__init__.py")}
     packages |= {Path("hf_xling") / name for name in FOLDERS} | {Path("hf_xling/trainers/recipes")}
-    assert len(packages) >= 14
-    for package in packages:
-        assert f"    {'.'.join(package.parts)}\n" in listed
+    assert {package for package in packages if f"    {'.'.join(package.parts)}\n" not in listed} == set()
+
+
+# The tests
+
+
+def is_private(name: str) -> bool:
+    of_named_tuples = {"_replace", "_fields", "_asdict"}
+    return name.startswith("_") and not name.endswith("__") and name not in of_named_tuples
+
+
+def uses(path: Path) -> Iterator[tuple[ast.AST, str]]:
+    """Each name or attribute in a file of tests that is of hf_xling, by its full name."""
+    called = {called: name for name, called, _ in imports(path)}
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Attribute | ast.Name):
+            written = dotted(node)
+            known = next((start for start in called if f"{written}.".startswith(f"{start}.")), None)
+            if known is not None:
+                yield node, called[known] + written[len(known) :]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("hf_xling."):
+            yield node, node.value
+
+
+def test_tests_use_no_private_names() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for line, name in [
+            *((line, name) for name, _, line in imports(path)),
+            *((node.lineno, name) for node, name in uses(path) if not isinstance(node, ast.Constant)),
+        ]
+        if any(map(is_private, name.split(".")))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_tests_replace_nothing_in_a_module() -> None:
+    """Neither by `monkeypatch.setattr` or `patch` nor by assignment: what a test must change is a parameter."""
+    found = []
+    for path in sorted(TESTS.rglob("*.py")):
+        names = dict(uses(path))
+        for node in ast.walk(tree(path)):
+            targets = []
+            if isinstance(node, ast.Assign):
+                targets = [names.get(target, "").rpartition(".")[0] for target in node.targets]
+            elif isinstance(node, ast.Call) and node.args and dotted(node.func).split(".")[-1] in REPLACING:
+                first = names.get(node.args[0], "")
+                targets = [first, first.rpartition(".")[0]] if isinstance(node.args[0], ast.Constant) else [first]
+            found += [f"{path.relative_to(ROOT)}:{node.lineno}: {target}" for target in targets if target in modules()]
+    assert not found, "\n".join(found)
+
+
+def test_files_of_tests_are_named_after_modules() -> None:
+    """As `test_MODULE.py`, or `test_MODULE_TOPIC.py` where a module has many tests."""
+    for name, why in CROSSING.items():
+        assert (TESTS / name).exists(), f"{name} ({why}) is gone"
+    strays = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        name, package = str(path.relative_to(TESTS)), ".".join(["hf_xling", *path.relative_to(TESTS).parts[:-1]])
+        words = path.stem.split("_")[1:]
+        stems = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+        if name not in CROSSING and not any(f"{package}.{stem}" in modules() for stem in stems):
+            strays.append(name)
+    assert not strays, "\n".join(strays)

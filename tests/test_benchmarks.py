@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from virtual_time import run as on_virtual_time
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SIMCSE = [
@@ -31,7 +32,8 @@ def benchmarks(monkeypatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
 
 
-def test_quick_run_has_all_tables(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_quick_run_of_generation(tmp_path: Path) -> None:
     output = tmp_path / "generation.json"
     command = [sys.executable, str(BENCHMARKS / "generation.py"), "--quick", "--slots", "8", "--output", str(output)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -82,7 +84,6 @@ def quick(script: str, texts: Path, output: Path, *more: str) -> tuple[dict, str
 
 
 @pytest.mark.slow
-@pytest.mark.peer
 def test_quick_run_of_simcse(tmp_path: Path, sentences_file: Path) -> None:
     """All clients do the same work: one loss and one gradient."""
     results, tables = quick("simcse.py", sentences_file, tmp_path / "simcse.json")
@@ -180,12 +181,12 @@ def test_slots_are_held_for_their_time_and_the_others_wait(benchmarks) -> None:
         return order, len(refused), slots.stats()
 
     times = [0.6, 0.05, 0.05, 0.05]
-    order, refused, stats = asyncio.run(ask(times, refuse=False))
+    order, refused, stats = on_virtual_time(ask(times, refuse=False))
     assert order == [1, 2, 3, 0] and refused == 0
     assert (stats["answered"], stats["most_taken"], stats["most_waiting"]) == (4, 2, 2)
-    assert stats["busy"] == pytest.approx(sum(times)) and stats["makespan"] > 0.59
+    assert stats["busy"] == pytest.approx(sum(times)) and stats["makespan"] == pytest.approx(0.6)
     assert stats["utilisation"] == pytest.approx(sum(times) / 2 / stats["makespan"])
-    order, refused, stats = asyncio.run(ask(times, refuse=True))
+    order, refused, stats = on_virtual_time(ask(times, refuse=True))
     assert order == [1, 0] and refused == stats["refused"] == 2 and stats["answered"] == 2
 
 

@@ -6,30 +6,43 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import hf_xling
-from hf_xling.cli import LAUNCHED, STAGES
-
-ROOT = Path(__file__).parents[1]
+from hf_xling.cli import LAUNCHED, STAGES, main
 
 
-def hf_xling_command(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
-    """Run `hf-xling` in a process of its own, with nothing of the environment on PATH."""
-    code = "import sys; from hf_xling.cli import main; sys.exit(main())"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=cwd,
-        env={**os.environ, "PATH": "/usr/bin:/bin", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+class Ended(NamedTuple):
+    """What a command leaves."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def assert_one_line(result: subprocess.CompletedProcess, status: int, *parts: str) -> None:
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs `hf-xling` in the process (starting one takes seconds), in `tmp_path`, with nothing of ours on PATH."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["hf-xling", *arguments])
+        capfd.readouterr()
+        try:
+            status = main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return Ended(status, *capfd.readouterr())
+
+    return run
+
+
+def assert_one_line(result: Ended, status: int, *parts: str) -> None:
     lines = result.stderr.strip().splitlines()
     assert result.returncode == status, result.stderr
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
@@ -37,20 +50,28 @@ def assert_one_line(result: subprocess.CompletedProcess, status: int, *parts: st
         assert part in lines[0]
 
 
-def test_help_lists_every_stage() -> None:
-    result = hf_xling_command("--help")
+def test_a_process_of_its_own() -> None:
+    code = "import sys; from hf_xling.cli import main; sys.exit(main())"
+    environment = {**os.environ, "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", code, "generat"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unknown stage `generat`; did you mean `generate`?\n"
+
+
+def test_help_lists_every_stage(command: Callable[..., Ended]) -> None:
+    result = command("--help")
     assert result.returncode == 0
     assert [line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ")] == list(STAGES)
-    assert hf_xling_command().stdout == result.stdout
+    assert command() == result
 
 
-def test_version() -> None:
-    assert hf_xling_command("--version").stdout == f"hf-xling {hf_xling.__version__}\n"
+def test_version(command: Callable[..., Ended]) -> None:
+    assert command("--version").stdout == f"hf-xling {hf_xling.__version__}\n"
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_help_of_each_stage(stage: str) -> None:
-    result = hf_xling_command(stage, "--help")
+def test_help_of_each_stage(stage: str, command: Callable[..., Ended]) -> None:
+    result = command(stage, "--help")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("usage: ")
     assert max(map(len, result.stdout.splitlines())) <= 160
@@ -65,36 +86,38 @@ def test_help_of_each_stage(stage: str) -> None:
 HEAVY = ("torch", "datasets", "sklearn", "matplotlib", "scipy", "accelerate", "peft", "pandas")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_help_and_usage_errors_load_nothing_heavy(stage: str) -> None:
-    wrong = [] if stage in LAUNCHED else [["--nonsense", "1"]]  # a script's options are known to the script alone
-    code = (
-        "import sys; from hf_xling.cli import run; from hf_xling.errors import InputError\n"
-        f"for options in {[*wrong, ['--help']]!r}:\n"
-        f"    try: run([{stage!r}, *options])\n"
-        "    except (SystemExit, InputError): pass\n"
-        f"print('loaded:', *(name for name in {HEAVY} if name in sys.modules))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+def test_help_and_usage_errors_load_nothing_heavy() -> None:
+    """The scripts of the trainings, which alone know their options, come last: they load torch."""
+    code = f"""\
+import sys
+import hf_xling.cleaning
+from hf_xling.cli import LAUNCHED, STAGES, run
+from hf_xling.errors import InputError
+for stage in sorted(STAGES, key=lambda stage: stage in LAUNCHED):
+    for options in ([] if stage in LAUNCHED else [["--nonsense", "1"]]) + [["--help"]]:
+        try:
+            run([stage, *options])
+        except (SystemExit, InputError):
+            pass
+    print("loaded:", stage, *(name for name in {HEAVY} if name in sys.modules))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    loaded = set(result.stdout.splitlines()[-1].split()[1:])
-    assert loaded <= ({"torch", "scipy", "accelerate", "peft"} if stage in LAUNCHED else set())
+    lines = [line.split()[1:] for line in result.stdout.splitlines() if line.startswith("loaded: ")]
+    for stage, *loaded in lines:
+        assert set(loaded) <= ({"torch", "scipy", "accelerate", "peft"} if stage in LAUNCHED else set()), stage
+    assert len(lines) == len(STAGES)
 
 
-def test_unknown_stage_names_the_nearest() -> None:
-    assert_one_line(hf_xling_command("generat"), 2, "`generat`", "`generate`")
-
-
-def test_unknown_option_names_the_nearest(tmp_path: Path) -> None:
-    assert_one_line(hf_xling_command("demo", "--output_dri", "x", cwd=tmp_path), 2, "--output_dri", "`output_dir`")
+def test_unknown_option_names_the_nearest(tmp_path: Path, command: Callable[..., Ended]) -> None:
+    assert_one_line(command("demo", "--output_dri", "x"), 2, "--output_dri", "`output_dir`")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_recipe_key_names_file_and_nearest(tmp_path: Path) -> None:
+def test_unknown_recipe_key_names_file_and_nearest(tmp_path: Path, command: Callable[..., Ended]) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("sedes: [1]\n")
-    result = hf_xling_command("experiments", "--config", str(recipe), cwd=tmp_path)
-    assert_one_line(result, 2, "recipe.yaml", "`sedes`", "`seeds`")
+    assert_one_line(command("experiments", "--config", str(recipe)), 2, "recipe.yaml", "`sedes`", "`seeds`")
 
 
 @pytest.mark.parametrize(
@@ -109,21 +132,26 @@ def test_unknown_recipe_key_names_file_and_nearest(tmp_path: Path) -> None:
     ],
 )
 def test_generate_says_what_is_wrong_and_writes_nothing(
-    tmp_path: Path, input_text: str | None, options: tuple[str, ...], status: int, parts: tuple[str, ...]
+    tmp_path: Path,
+    input_text: str | None,
+    options: tuple[str, ...],
+    status: int,
+    parts: tuple[str, ...],
+    command: Callable[..., Ended],
 ) -> None:
     if input_text is not None:
         (tmp_path / "input.csv").write_text(input_text)
-    command = "generate --input input.csv --endpoint http://127.0.0.1:9 --output_dir out --task translate --language ta"
-    assert_one_line(hf_xling_command(*command.split(), *options, cwd=tmp_path), status, *parts)
+    argv = "generate --input input.csv --endpoint http://127.0.0.1:9 --output_dir out --task translate --language ta"
+    assert_one_line(command(*argv.split(), *options), status, *parts)
     assert not (tmp_path / "out").exists()
 
 
-def test_debug_shows_the_traceback() -> None:
-    result = hf_xling_command("report", "/nowhere", "--debug")
+def test_debug_shows_the_traceback(command: Callable[..., Ended]) -> None:
+    result = command("report", "/nowhere", "--debug")
     assert result.returncode == 2 and "Traceback" in result.stderr
 
 
-def test_demo_refuses_the_folder_of_something_else(tmp_path: Path) -> None:
+def test_demo_refuses_the_folder_of_something_else(tmp_path: Path, command: Callable[..., Ended]) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    assert_one_line(hf_xling_command("demo", "--output_dir", str(tmp_path)), 2, str(tmp_path), "not empty")
+    assert_one_line(command("demo", "--output_dir", str(tmp_path)), 2, str(tmp_path), "not empty")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

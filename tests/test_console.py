@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,17 +85,3 @@ def test_one_line_keeps_tamil_and_says_something_of_an_empty_error():
     assert one_line("  வணக்கம்\n\tஉலகம் ") == "வணக்கம் உலகம்"
     assert one_line(ValueError()) == "ValueError"
     assert one_line("x" * 400) == "x" * 299 + "…"
-
-
-def run_cli(*arguments):
-    command = [sys.executable, "-c", "import sys; from hf_xling.cli import main; sys.exit(main())", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
-def test_the_console_script_names_what_it_does_not_know():
-    done = run_cli("generat")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: unknown stage `generat`; did you mean `generate`?\n"
-    done = run_cli("generate", "--imput", "x.txt")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and "input" in done.stderr and done.stderr.count("\n") == 1

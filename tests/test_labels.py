@@ -10,11 +10,11 @@ import pyarrow.parquet
 import pytest
 from hf_xling.dataset_scripts import tamil_movie_reviews
 
-from hf_xling.corpora.ratings import RatedBuildConfig, read_rated_texts
+from hf_xling.corpora.rated_corpus import RatedCorpusConfig, read_rated_texts
 from hf_xling.corpora.sources import read_sentences
 from hf_xling.errors import InputError
 from hf_xling.labels import BadRow, class_name, label_values, number_of
-from hf_xling.regression.arguments import RegressionScriptArguments
+from hf_xling.regression.config import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 
 NUMBERS = {
@@ -61,8 +61,8 @@ def test_every_reader_of_ratings_names_the_row(tmp_path, label):
         csv.writer(stream).writerows([("text", "label"), ("a", " 4 "), ("b", label)])
     with pytest.raises(InputError, match=r"a.csv, row 2 \(line 3\): the label is "):
         ratings(path)
-    rows, unusable = read_rated_texts(tamil_movie_reviews.SPEC, RatedBuildConfig("x", train_file=str(path)))
-    assert [row.label for row in rows["train"]] == [4.0] and unusable["train"] == {"label no number": 1}
+    rows, unusable = read_rated_texts(tamil_movie_reviews.SPEC, RatedCorpusConfig(str(path), "out"))
+    assert rows["train"]["label"].to_pylist() == [4.0] and unusable["train"] == {"label no number": 1}
     with pytest.raises(InputError, match="NAME=NUMBER is needed"):
         label_values([f"a={label}"])
 
@@ -76,8 +76,8 @@ def test_both_readers_read_the_same_ratings(tmp_path):
     path = tmp_path / "a.csv"
     with open(path, "w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([("text", "label"), *((f"t{n}", text) for n, text in enumerate(NUMBERS))])
-    rows, _ = read_rated_texts(tamil_movie_reviews.SPEC, RatedBuildConfig("x", train_file=str(path)))
-    assert ratings(path) == [row.label for row in rows["train"]] == list(NUMBERS.values())
+    rows, _ = read_rated_texts(tamil_movie_reviews.SPEC, RatedCorpusConfig(str(path), "out"))
+    assert ratings(path) == rows["train"]["label"].to_pylist() == list(NUMBERS.values())
 
 
 # Classes
@@ -118,9 +118,9 @@ def test_a_map_finds_numbers_names_and_booleans_as_they_are_written_elsewhere(tm
     assert ratings(path, label_map=["2=5", "Happy=1", "true=௪"]) == [5.0, 1.0, 4.0, 5.0, 5.0, 5.0]
     rows, _ = read_rated_texts(
         tamil_movie_reviews.SPEC,
-        RatedBuildConfig("x", train_file=str(path), label_map=["2=5", "Happy=1", "true=4"]),
+        RatedCorpusConfig(str(path), "out", label_map=["2=5", "Happy=1", "true=4"]),
     )
-    assert [row.label for row in rows["train"]] == [5.0, 1.0, 4.0, 5.0, 5.0, 5.0]
+    assert rows["train"]["label"].to_pylist() == [5.0, 1.0, 4.0, 5.0, 5.0, 5.0]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), -1.0])

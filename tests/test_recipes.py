@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_xling.errors import InputError
@@ -39,10 +39,11 @@ def parse(argv, types=(Job,)):
     return RecipeParser(list(types), prog="job").parse(argv)[0]
 
 
-@pytest.fixture
-def recipe(tmp_path):
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipes") / "recipe.yaml"
+
     def write(content) -> str:
-        path = tmp_path / "recipe.yaml"
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True), "utf-8")
         return str(path)
 
@@ -72,14 +73,14 @@ JOBS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(fields=JOBS)
 def test_a_recipe_gives_what_the_same_fields_give_on_the_command_line(recipe, fields):
     from_yaml = parse(["--config", recipe(fields)])
     assert from_yaml == parse(to_argv(fields)) == Job(**fields)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(in_file=JOBS, typed=JOBS)
 def test_the_command_line_wins_over_the_recipe(recipe, in_file, typed):
     path = recipe(in_file)
@@ -223,7 +224,7 @@ def test_threads_parse_the_same_dataclass_side_by_side() -> None:
     """As the trainings of an experiment do."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from hf_xling.regression.arguments import RegressionScriptArguments
+    from hf_xling.regression.config import RegressionScriptArguments
 
     before = {spec.name: spec.type for spec in dataclasses.fields(RegressionScriptArguments)}
     argv = ["--model_name_or_path", "m", "--train_file", "t.csv", "--seeds", "1", "2"]

@@ -15,8 +15,7 @@ from hf_xling.recipes import RecipeParser
 
 def main(argv: Sequence[str]) -> str | None:
     """Parse, build, train, save; return the closing lines."""
-    from hf_xling.regression.arguments import RegressionScriptArguments
-    from hf_xling.regression.config import COMMAND, RegressionConfig
+    from hf_xling.regression.config import COMMAND, RegressionConfig, RegressionScriptArguments
     from hf_xling.training.adapters import LoraArguments
 
     dataclasses = [RegressionScriptArguments, RegressionConfig, LoraArguments]

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> str | None:
     from hf_xling.contrastive.data import load_all, load_lineage
     from hf_xling.contrastive.trainer import SimCSETrainer
     from hf_xling.hub.push import ModelPush
-    from hf_xling.training.inherited import newest_checkpoint
+    from hf_xling.training.config import newest_checkpoint
     from hf_xling.training.pretrained import quiet_transformers
 
     quiet_transformers()

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from transformers import TrainingArguments
+from typing import Any, ClassVar, Literal
 
 from hf_xling.errors import InputError
-from hf_xling.hub.push import TrainingPushArguments
 from hf_xling.recipes import given_fields
 from hf_xling.runs import by_content
-from hf_xling.training.inherited import Reasons, checked, is_own_checkpoint
+from hf_xling.training.config import Reasons, TrainingConfig, is_own_checkpoint
 
 COMMAND = "trainers/simcse.py"
-_BETTER_WHEN_LOWER = ("loss", "uniformity", "alignment", "relative_distance")
 _REFUSED: Reasons = {
     "auto_find_batch_size": "a smaller batch has fewer negatives; --token_budget bounds the memory of any batch",
     "do_predict": "an encoder predicts nothing",
@@ -25,16 +21,13 @@ _REFUSED: Reasons = {
 
 
 @dataclass
-class SimCSEConfig(TrainingPushArguments, TrainingArguments):
+class SimCSEConfig(TrainingConfig):
     """`TrainingArguments` with the fields of the objective.
 
-    Defaults that differ from transformers': `learning_rate` 5e-5 as in the paper (section 5.4; SimCSE takes 3e-5 for
-    BERT-base), `per_device_train_batch_size` 64 as in SimCSE (the paper: about 500), `num_train_epochs` 1 as in SimCSE
-    (the paper: 10 to 30), `dataloader_drop_last` True because the loss depends on the batch size,
-    `remove_unused_columns` False because the columns are texts, `save_total_limit` 1, `logging_nan_inf_filter` False
-    because it hides a NaN loss, `restore_callback_states_from_checkpoint` True so that early stopping counts on when a
-    run is resumed, `ddp_find_unused_parameters` and `ddp_broadcast_buffers` False because nothing is
-    unused and no buffer changes, `report_to` none, `logging_steps` 10.
+    Defaults that differ from `TrainingConfig`'s: `per_device_train_batch_size` 64 as in SimCSE (the paper: about 500),
+    `num_train_epochs` 1 as in SimCSE (the paper: 10 to 30), `dataloader_drop_last` True because the loss depends on the
+    batch size, `ddp_find_unused_parameters` False because nothing is unused. `learning_rate` is 5e-5 as in the paper
+    (section 5.4; SimCSE takes 3e-5 for BERT-base).
     """
 
     temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
@@ -63,24 +56,10 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
     cross_rank_negatives: bool = field(
         default=True, metadata={"help": "take the texts of all processes as negatives, with gradients"}
     )
-    early_stopping_patience: int | None = field(
-        default=None, metadata={"help": "evaluations without a better one after which training stops"}
-    )
-    allow_unknown_tokens: bool = field(
-        default=False, metadata={"help": "train although the tokenizer does not know a fifth of the tokens or more"}
-    )
 
-    learning_rate: float = field(default=5e-5, metadata={"help": "peak learning rate of AdamW"})
     per_device_train_batch_size: int = field(default=64, metadata={"help": "rows a batch, each negative of the others"})
     num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the corpus, unless max_steps is given"})
     dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out the last, smaller batch"})
-    remove_unused_columns: bool = field(default=False, metadata={"help": "must stay off: the columns are texts"})
-    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "must stay off: NaN ends the training"})
-    logging_steps: float = field(default=10, metadata={"help": "steps between two log lines"})
-    save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept, beside the best"})
-    report_to: None | str | list[str] = field(
-        default="none", metadata={"help": "trackers, such as trackio or tensorboard"}
-    )
 
     torch_compile: bool = field(
         default=False,
@@ -89,38 +68,30 @@ class SimCSEConfig(TrainingPushArguments, TrainingArguments):
             "a CPU later ones are no faster (benchmarks/README.md); not with token_budget"
         },
     )
-    restore_callback_states_from_checkpoint: bool = field(
-        default=True, metadata={"help": "count the evaluations of early stopping on when a run is resumed"}
-    )
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "let DDP look for parameters without a gradient; there are none"}
-    )
-    ddp_broadcast_buffers: bool | None = field(
-        default=False, metadata={"help": "let DDP send buffers around at each forward pass; they never change"}
     )
 
     _argument_group_name = "objective"
 
+    lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "uniformity", "alignment", "relative_distance")
+
+    def refused(self) -> Reasons:
+        """Fields that have no meaning for sentence vectors."""
+        return _REFUSED
+
     def __post_init__(self) -> None:
-        self.chooses_best_metric = self.metric_for_best_model is None
-        if self.greater_is_better is None and not self.chooses_best_metric:
-            self.greater_is_better = not self.metric_for_best_model.endswith(_BETTER_WHEN_LOWER)
-        with checked(self, _REFUSED):
-            super().__post_init__()
+        super().__post_init__()
         # Several GPUs without a launcher would split a batch, and with it the negatives.
         self._n_gpu = min(self.n_gpu, 1)
-        if self.device.type == "cpu":
-            self.dataloader_pin_memory = False  # torch warns of it at every start
         # Rows that accelerate repeats, so that all processes have as many, would be negatives of themselves.
-        self.accelerator_config.even_batches = False
+        self.accelerator_config.even_batches = False  # type: ignore[union-attr]  # an AcceleratorConfig by now
         if not (0 <= self.mlm_weight < math.inf and 0 < self.mlm_probability < 1):
             raise InputError("--mlm_weight must be 0 or more, --mlm_probability between 0 and 1 (both excluded)")
         if self.token_budget is not None and self.token_budget < self.max_length:
             raise InputError(f"--token_budget {self.token_budget}: must hold a text of --max_length {self.max_length}")
         if self.token_budget is not None and self.torch_compile:
             raise InputError("--torch_compile: not with --token_budget, as what is encoded again is not compiled")
-        if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
-            raise InputError(f"--early_stopping_patience {self.early_stopping_patience}: at least 1 is needed")
         if self.early_stopping_patience is not None and not self.load_best_model_at_end:
             raise InputError("--early_stopping_patience: needs --load_best_model_at_end and an evaluation strategy")
         if not 0 < self.temperature < math.inf:

@@ -13,7 +13,6 @@ from transformers import AutoModel, PreTrainedTokenizerBase
 
 from hf_xling.contrastive.form import POOLING_FIELDS
 from hf_xling.contrastive.pooling import EXPORTED_POOLING, SimCSEModel
-from hf_xling.training.adapters import own_card
 
 HEADS_FILE = "simcse_heads.safetensors"
 DENSE, LAYERS = "2_Dense", "1_WeightedLayerPooling"
@@ -33,8 +32,7 @@ def export_encoder(
     folder = Path(folder)
     pooling, width = EXPORTED_POOLING[model.pooling], model.config.hidden_size
     both_ends = pooling == "first_last_mean"
-    with own_card(folder):
-        model.encoder.save_pretrained(folder)
+    model.encoder.save_pretrained(folder)
     if hasattr(tokenizer, "backend_tokenizer"):
         tokenizer.backend_tokenizer.no_truncation()  # or the file would carry that of the last call
     tokenizer.save_pretrained(folder)

@@ -23,7 +23,7 @@ from hf_xling.contrastive.pooling import (
 )
 from hf_xling.errors import InputError
 from hf_xling.training.adapters import adapted, check_adapter
-from hf_xling.training.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable, token_positions
+from hf_xling.training.pretrained import load_tokenizer, make_trainable, token_positions
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +39,16 @@ def lower_case(tokenizer: PreTrainedTokenizerBase) -> None:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `SimCSETrainer` trains: a model, its tokenizer, what it started from, and whether it takes flat batches."""
+    """What `SimCSETrainer` trains: a model, its tokenizer, and whether it takes flat batches."""
 
     model: SimCSEModel
     tokenizer: PreTrainedTokenizerBase
-    base: str
     packed: bool
 
 
 def prepare(
     model: str | PreTrainedModel,
+    name: str,
     args: SimCSEConfig,
     tokenizer: PreTrainedTokenizerBase | None,
     peft_config: Any,
@@ -60,19 +60,16 @@ def prepare(
         InputError: what cannot be trained so; the option is named.
     """
     check_adapter(model, peft_config, revision)
-    name = model if isinstance(model, str) else model.name_or_path
     form, told = form_of(name, revision, args.pooling)
     torch.manual_seed(args.seed)  # the MLP's weights; Trainer seeds only later
     encoder = load_encoder(model, revision) if isinstance(model, str) else model
     tokenizer = tokenizer or load_tokenizer(name, revision)
-    check_trainable(encoder, name)
-    check_tokenizer(tokenizer, encoder, name)
+    make_trainable(encoder, tokenizer, name)
     positions = token_positions(encoder) or args.max_length
     if args.max_length > positions:
         raise InputError(f"--max_length {args.max_length}: {name} has positions for {positions} tokens")
     if form.lower:
         lower_case(tokenizer)
-    make_usable(tokenizer, encoder, name)
     side = vectors_side(encoder, tokenizer, args.max_length, name)
     if args.mlm_weight and tokenizer.mask_token_id is None:
         raise InputError(f"--mlm_weight {args.mlm_weight}: the tokenizer of {name} has no mask token")
@@ -94,4 +91,4 @@ def prepare(
     shorten_dropout(prepared)
     if told and args.process_index == 0:
         logger.warning("%s", told)
-    return Prepared(prepared, tokenizer, name, packed)
+    return Prepared(prepared, tokenizer, packed)

@@ -86,16 +86,14 @@ class TokenTable:
 
 
 def training_table(
-    dataset: Dataset | TokenTable | None, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, prompt: str = ""
-) -> TokenTable | None:
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SimCSEConfig, name: str, prompt: str = ""
+) -> TokenTable:
     """`dataset`, tokenised; it must fill a batch of each process, and have what `negative_weight` acts on."""
-    if not isinstance(dataset, Dataset):
-        return dataset
-    table = _filling_a_batch(dataset, tokenizer, args, "train_dataset", "train", args.train_batch_size, prompt)
+    table = _filling_a_batch(dataset, tokenizer, args, name, "train", args.train_batch_size, prompt)
     if args.negative_weight and len(table.views) != 3:
         raise InputError(
             f"--negative_weight {args.negative_weight}: wants one column of hard negatives; "
-            f"train_dataset has {len(table.views) - 2}"
+            f"{name} has {len(table.views) - 2}"
         )
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
 
 from hf_xling.console import note
-from hf_xling.contrastive.card import write_encoder_card
+from hf_xling.contrastive.card import SETTINGS, write_encoder_card
 from hf_xling.contrastive.collator import SimCSECollator
 from hf_xling.contrastive.config import SimCSEConfig
 from hf_xling.contrastive.distributed import gather_rows
@@ -23,15 +24,13 @@ from hf_xling.contrastive.export import export_encoder, load_heads, restore_enco
 from hf_xling.contrastive.losses import info_nce
 from hf_xling.contrastive.masking import TokenMasking
 from hf_xling.contrastive.packing import first_position
+from hf_xling.contrastive.pooling import EXPORTED_POOLING
 from hf_xling.contrastive.prepare import prepare
 from hf_xling.contrastive.tokens import TokenTable, evaluation_table, negative_columns, training_table
 from hf_xling.errors import InputError
-from hf_xling.provenance.lineage import Lineage, descend
-from hf_xling.provenance.model_cards import check_model_publishable, hub_name
-from hf_xling.provenance.origins import unnamed_corpus
-from hf_xling.training.coverage import check_coverage, check_held_out
-from hf_xling.training.inherited import Reasons
-from hf_xling.training.trainer import SharedTrainer, check_given, settle_best_metric
+from hf_xling.provenance.lineage import Lineage
+from hf_xling.training.config import Reasons
+from hf_xling.training.trainer import SharedTrainer, settle_best_metric
 
 # Arguments of `Trainer` that have no meaning here, and why.
 REFUSED_ARGUMENTS: Reasons = {
@@ -76,6 +75,8 @@ class SimCSETrainer(SharedTrainer):
             with fewer than one batch; a name to push to that a licence bars.
     """
 
+    config_type, table_type, refused_arguments = SimCSEConfig, TokenTable, REFUSED_ARGUMENTS
+
     def __init__(
         self,
         model: str | os.PathLike | PreTrainedModel | None = None,
@@ -89,38 +90,34 @@ class SimCSETrainer(SharedTrainer):
         lineage: Lineage | None = None,
         **kwargs: Any,
     ):
-        model = os.fspath(model) if isinstance(model, os.PathLike) else model
         given = {**kwargs, "processing_class": processing_class}
-        check_given(model, SimCSEConfig, args, train_dataset, eval_dataset, TokenTable, given, REFUSED_ARGUMENTS)
-        held_out = {"eval_dataset": eval_dataset, "sts_dataset": sts_dataset}
+        model, name, args = self.check_given(model, args, train_dataset, eval_dataset, given)
         if sts_dataset is not None:
             if isinstance(eval_dataset, Mapping):
                 raise InputError("sts_dataset: not with several validation sets (eval_dataset); give one of them")
-            sentences = list(dict.fromkeys(check_sts(sts_dataset, "sts_dataset")["sentence1"]))
-            if eval_dataset is None:  # which Trainer wants for an evaluation
-                eval_dataset = Dataset.from_dict({"anchor": sentences})
-                fitting = max(len(sentences) // args.world_size, 1)
-                args.per_device_eval_batch_size = min(args.eval_batch_size, fitting)
+            check_sts(sts_dataset, "sts_dataset")
             if args.chooses_best_metric:
                 args.metric_for_best_model, args.greater_is_better = "sts_spearman", True
+        held_out = {"eval_dataset": eval_dataset, "sts_dataset": sts_dataset}
+        if sts_dataset is not None and eval_dataset is None:  # which Trainer wants for an evaluation
+            sentences = list(dict.fromkeys(sts_dataset["sentence1"]))
+            eval_dataset = Dataset.from_dict({"anchor": sentences})
+            fitting = max(len(sentences) // args.world_size, 1)
+            args.per_device_eval_batch_size = min(args.eval_batch_size, fitting)
         if eval_dataset is None and args.eval_strategy != "no":
             raise InputError(f"--eval_strategy {args.eval_strategy.value}: needs --validation_file or --sts_file")
         measured = (*METRICS, *(STS_METRICS if sts_dataset is not None else ()))
         settle_best_metric(args, eval_dataset, measured)
-        prepared = prepare(model, args, processing_class, peft_config, model_revision)
-        self.packed, tokenizer = prepared.packed, prepared.tokenizer
-        self.prompt = prepared.model.form.prompt
-        is_text = isinstance(train_dataset, Dataset)
-        columns = ["anchor", "positive", *negative_columns(train_dataset.column_names)] if is_text else []
-        allowed = args.allow_unknown_tokens
-        self.coverage = check_coverage(tokenizer, train_dataset, columns, allowed, prepared.base)
-        names = ["anchor", "positive", "sentence1", "sentence2"]
-        self.held_out_coverage = check_held_out(tokenizer, held_out, names, allowed, prepared.base)
-        self.lineage = lineage or descend("SimCSE", prepared.base, model_revision, unnamed_corpus(train_dataset))
-        if args.push_to_hub:  # not by the script, which asks earlier
-            check_model_publishable(self.lineage, hub_name(args))
-        self.args, self.processing_class = args, tokenizer  # which `_table` reads
+        prepared = prepare(model, name, args, processing_class, peft_config, model_revision)
+        self.packed, tokenizer, self.prompt = prepared.packed, prepared.tokenizer, prepared.model.form.prompt
         super().__init__(
+            base=name,
+            revision=model_revision,
+            purpose="SimCSE",
+            lineage=lineage,
+            columns=["anchor", "positive", *negative_columns(getattr(train_dataset, "column_names", ()))],
+            held_out_columns=["anchor", "positive", "sentence1", "sentence2"],
+            held_out=held_out,
             model=prepared.model,
             args=args,
             data_collator=SimCSECollator(
@@ -130,13 +127,11 @@ class SimCSETrainer(SharedTrainer):
                 tokenizer.pad_token_id or 0,
                 prepared.model.side,
             ),
-            train_dataset=training_table(train_dataset, tokenizer, args, self.prompt),
-            eval_dataset=self._tables(eval_dataset, "eval_dataset"),
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
             processing_class=tokenizer,
             **kwargs,
         )
-        for column, found in self.coverage.items() if args.process_index == 0 else ():
-            note(f"column {column}: {found}")
         if self.train_dataset is not None and self.train_dataset.left_out and args.process_index == 0:
             note(f"train_dataset: left out: {', '.join(self.train_dataset.left_out)}")
         self.sts_dataset = sts_dataset
@@ -189,7 +184,8 @@ class SimCSETrainer(SharedTrainer):
         )
 
     def _table(self, dataset: Dataset, name: str) -> TokenTable:
-        return evaluation_table(dataset, self.processing_class, self.args, name, self.prompt)
+        make = training_table if name == "train_dataset" else evaluation_table
+        return make(dataset, self.processing_class, self.args, name, self.prompt)
 
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
         """The loss, as of training, and the metrics of pairs, of the vectors that are exported.
@@ -223,30 +219,45 @@ class SimCSETrainer(SharedTrainer):
             output.metrics.update({f"{prefix}_sts_{name}": value for name, value in metrics.items()})
         return output
 
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write `README.md`: what the encoder is, how to load it, what it descends from, and what was measured."""
-        if self.is_world_process_zero():
-            write_encoder_card(self)
-
     @property
-    def is_adapter(self) -> bool:
-        """Whether an adapter is trained in place of the encoder's weights."""
-        return hasattr(self.accelerator.unwrap_model(self.model).encoder, "peft_config")
+    def pretrained(self) -> Any:
+        """The encoder, or its adapter."""
+        return self.accelerator.unwrap_model(self.model).encoder
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+    def _write_card(self) -> None:
+        args, rows, model = self.args, self.train_dataset, self.accelerator.unwrap_model(self.model)
+        processes = args.world_size if args.cross_rank_negatives else 1
+        chance = {"relative_distance": 1.0}
+        if not args.mlm_weight and not args.negative_weight:  # either adds to the loss
+            chance["loss"] = math.log(args.per_device_train_batch_size * processes * (len(rows.views) - 1))
+        write_encoder_card(
+            args.folder,
+            self.lineage,
+            args.hub_model_id,
+            self.state.log_history,
+            chance,
+            self.is_adapter,
+            settings=self.settings(SETTINGS, **{"processes that share negatives": processes}),
+            rows=len(rows),
+            pairs=not rows.dropout_pairs,
+            pooling=EXPORTED_POOLING[model.pooling],
+            prompt=model.form.prompt,
+            normalize=model.form.normalize,
+            mlp=model.mlp is not None,
+            keep_mlp=args.keep_mlp,
+            max_length=args.max_length,
+            side=model.side,
+        )
+
+    def _write_checkpoint(self, folder: Path) -> None:
         """Write what `AutoModel` and `SentenceTransformer` load; in a `checkpoint-N` also what only training needs."""
-        if not self.args.should_save:
-            return
-        self._check_loss()
-        folder = Path(output_dir or self.args.output_dir)
         model = self.accelerator.unwrap_model(self.model)
         export_encoder(model, self.processing_class, folder, self.args.max_length, keep_mlp=self.args.keep_mlp)
-        self.lineage.write(folder)
-        if folder.name.startswith(PREFIX_CHECKPOINT_DIR) and folder != Path(self.args.output_dir):
+        if folder.name.startswith(PREFIX_CHECKPOINT_DIR) and folder != self.args.folder:
             save_heads(model, folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        """The other half of `_save`."""
+        """The other half of `_write_checkpoint`."""
         model = self.accelerator.unwrap_model(model or self.model)
         restore_encoder(model, Path(resume_from_checkpoint))
         load_heads(model, Path(resume_from_checkpoint))

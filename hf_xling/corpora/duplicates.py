@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from random import Random
+from typing import Protocol
 
 import numpy
+import pyarrow
 from rensa import RMinHash, RMinHashLSH
 from tqdm import tqdm
 
@@ -66,14 +69,44 @@ class Duplicates:
         leaked: rows (from 0, ascending) of each split that stand in a split after it, exactly or nearly.
         sample: how many of the distinct texts that stand in the first split alone were compared with all; None if all
             were. The near duplicates of the first split in itself are then those of the sample's texts.
+        compared: how many pairs of texts were compared by their shingles.
     """
 
     overlaps: dict[tuple[str, str], Overlap]
     leaked: dict[str, list[int]]
     sample: int | None = None
+    compared: int = 0
 
 
-def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8) -> Duplicates:
+class Texts(Protocol):
+    """Texts to iterate over and to look up by place: a list, or a column of Arrow (`ArrowTexts`)."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __getitem__(self, place: int, /) -> str: ...
+
+
+class ArrowTexts:
+    """A column of strings, of which only what is asked for becomes Python's."""
+
+    def __init__(self, column: pyarrow.ChunkedArray):
+        self._column = column
+        self._ends = numpy.cumsum([len(chunk) for chunk in column.chunks]).tolist()
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), 10_000):
+            yield from self._column.slice(start, 10_000).to_pylist()
+
+    def __getitem__(self, place: int, /) -> str:
+        number = bisect_right(self._ends, place)
+        chunk = self._column.chunk(number)
+        return chunk[place - self._ends[number] + len(chunk)].as_py()
+
+
+def find_duplicates(splits: Mapping[str, Texts], threshold: float = 0.8, sample: int = SAMPLE) -> Duplicates:
     """Find the texts that stand in `splits` more than once, exactly or nearly.
 
     Texts are compared after `fold`. Equal ones are exact duplicates. Near duplicates are texts whose sets of character
@@ -88,13 +121,14 @@ def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8)
     without a part of its rows, its figures could not be set beside those of others.
 
     **Time and memory** grow with the number of texts, but in clusters of candidates with its square. Of a first split
-    with more than `SAMPLE` texts that stand nowhere else, the near duplicates *in itself* are those of a seeded sample
-    of `SAMPLE` of these texts, each compared with all: what part of the texts has a near duplicate is known from that.
+    with more than `sample` texts that stand nowhere else, the near duplicates *in itself* are those of a seeded sample
+    of `sample` of these texts, each compared with all: what part of the texts has a near duplicate is known from that.
     What stands in later splits is always compared with all.
 
     Args:
         splits: texts by name of the split, in the order of their use.
         threshold: the least Jaccard similarity of near duplicates, from `LOWEST_THRESHOLD` to 1.
+        sample: of how many texts of the first split near duplicates in itself are sought at most.
 
     Raises:
         InputError: a threshold out of its range.
@@ -105,14 +139,14 @@ def find_duplicates(splits: Mapping[str, Sequence[str]], threshold: float = 0.8)
     if not LOWEST_THRESHOLD <= threshold <= 1:
         raise InputError(f"a threshold of {threshold} for near duplicates: {LOWEST_THRESHOLD} to 1 is needed")
     texts = _Distinct(splits)
-    sampled = texts.sample()
-    near = _near(texts, sampled, threshold)
+    sampled = texts.sample(sample)
+    near, compared = _near(texts, sampled, threshold)
     overlaps = {(split, other): _overlap(split, other, texts, near, sampled) for split in splits for other in splits}
     leaked, names = {}, list(splits)
     for number, split in enumerate(names):
         found = (overlaps[split, later] for later in names[number + 1 :])
         leaked[split] = sorted({row for overlap in found for row in (*overlap.exact, *overlap.near)})
-    return Duplicates(overlaps, leaked, None if sampled is None else len(sampled))
+    return Duplicates(overlaps, leaked, None if sampled is None else len(sampled), compared)
 
 
 def shingles(text: str) -> list[str]:
@@ -141,7 +175,7 @@ class _Distinct:
         standing: for each text a number with a bit for each split in which it stands.
     """
 
-    def __init__(self, splits: Mapping[str, Sequence[str]]):
+    def __init__(self, splits: Mapping[str, Texts]):
         self.names = list(splits)
         self._splits = list(splits.values())
         sizes = [len(texts) for texts in self._splits]
@@ -168,10 +202,10 @@ class _Distinct:
         split, row = self._first
         return same_digits(fold(self._splits[split[place]][int(row[place])]))
 
-    def sample(self) -> set[int] | None:
-        """`SAMPLE` of the texts that stand in the first split alone, or None where there are no more."""
+    def sample(self, size: int) -> set[int] | None:
+        """`size` of the texts that stand in the first split alone, or None where there are no more."""
         alone = [place for place, standing in enumerate(self.standing) if standing == 1]
-        return set(Random(SEED).sample(alone, SAMPLE)) if len(alone) > SAMPLE else None
+        return set(Random(SEED).sample(alone, size)) if len(alone) > size else None
 
     def order(self, sampled: set[int] | None) -> Iterator[int]:
         """All texts; those that are not in the sample come last, when all others are in the index."""
@@ -182,8 +216,13 @@ class _Distinct:
         return (place for part in ((p for p in range(len(self.standing)) if p not in ends), last) for place in part)
 
 
-def _near(texts: _Distinct, sampled: set[int] | None, threshold: float) -> dict[int, dict[int, tuple[int, float]]]:
-    """For each text with near duplicates: one in each split that has any, by the split's number, and its similarity."""
+def _near(
+    texts: _Distinct, sampled: set[int] | None, threshold: float
+) -> tuple[dict[int, dict[int, tuple[int, float]]], int]:
+    """For each text with near duplicates: one in each split that has any, by the split's number, and its similarity.
+
+    The second value is the number of pairs that were compared.
+    """
     bands, rows = _bands(threshold)
     index = RMinHashLSH(threshold, bands * rows, bands)
     indexed: dict[int, RMinHash] = {}
@@ -191,6 +230,7 @@ def _near(texts: _Distinct, sampled: set[int] | None, threshold: float) -> dict[
     least = threshold - 5 * (threshold * (1 - threshold) / (bands * rows)) ** 0.5
     near: dict[int, dict[int, tuple[int, float]]] = {}
     standing, count = texts.standing, len(texts.standing)
+    compared = 0
     known = [0] * count  # for each text a bit for each split in which a near duplicate of it is known
     with tqdm(total=count, desc="duplicates", unit="text", unit_scale=True, disable=count < SHOWN_FROM) as progress:
         order = texts.order(sampled)
@@ -204,6 +244,7 @@ def _near(texts: _Distinct, sampled: set[int] | None, threshold: float) -> dict[
                     news = standing[other] & ~known[place] or standing[place] & ~known[other]
                     if not news or signature.jaccard(indexed[other]) < least:
                         continue
+                    compared += 1
                     similarity = _jaccard(set(own), set(shingles(texts.text(other))))
                     if similarity >= threshold:
                         for one, two in ((place, other), (other, place)):
@@ -214,7 +255,7 @@ def _near(texts: _Distinct, sampled: set[int] | None, threshold: float) -> dict[
                     index.insert(place, signature)
                     indexed[place] = signature
             progress.update(len(batch))
-    return near
+    return near, compared
 
 
 def _jaccard(one: set[str], two: set[str]) -> float:
@@ -265,8 +306,8 @@ def _overlap(
         row, place = int(row), int(own[row])
         twin, similarity = (place, 1.0) if is_exact[row] else near[place][there]
         twin_row = int(numpy.flatnonzero(theirs == twin)[int(split == other and twin == place)])
-        pair = (row, twin_row)
-        chosen.setdefault(tuple(sorted(pair)) if split == other else pair, Example(row, twin_row, similarity))
+        pair = (min(row, twin_row), max(row, twin_row)) if split == other else (row, twin_row)
+        chosen.setdefault(pair, Example(row, twin_row, similarity))
         if len(chosen) == EXAMPLES:
             break
     return Overlap(exact.tolist(), nearly.tolist(), list(chosen.values()))

@@ -5,8 +5,7 @@ A million rows take seconds and a few hundred MiB so; as Python objects they wou
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 
 from hf_xling.corpora.sources import SPLITS, Sentences
 from hf_xling.hub.names import model_name
-from hf_xling.provenance.generated import PROVENANCE, Generation
+from hf_xling.provenance.generation_run import PROVENANCE
 
 TEXTS = {"sentences": ("anchor",), "pairs": ("anchor", "positive"), "triplets": ("anchor", "positive", "negative")}
 NEGATIVE_GROUP = "negative_group"  # of a triplet: the sentence that contradicts the anchor; it is not published
@@ -30,13 +29,13 @@ class Joined:
     Attributes:
         tables: by config (`sentences`, and where something was generated `pairs` and `triplets`): its text columns,
             `group`, the columns of `PROVENANCE`, and `split` (int8, the place in `SPLITS`), which is ascending.
-        counts: a row for each config and split; what was found, less what was dropped, are its `rows`.
+        counts: by config, a row for each split; what was found, less what was dropped, are its `rows`.
         strangers: accepted rows of each generation whose root is no sentence of the source.
         sources: the sentences of the source; their places are the groups.
     """
 
     tables: dict[str, pyarrow.Table]
-    counts: list[dict[str, Any]]
+    counts: dict[str, list[dict[str, Any]]]
     strangers: list[int]
     sources: pyarrow.Array
 
@@ -56,13 +55,12 @@ class Joined:
                 for name in TEXTS[config]:
                     lost |= here & pc.is_in(table[name], value_set=those.cast(_TEXT)).to_numpy()
             self.tables[config] = table.filter(pyarrow.array(~lost))
-            for row in self.counts:
-                if row["config"] == config:
-                    row["rows"] = _count(self.tables[config]["split"], SPLITS.index(row["split"]))
-                    row["leaked"] = _count(table["split"], SPLITS.index(row["split"])) - row["rows"]
+            for row in self.counts.get(config, ()):
+                row["rows"] = _count(self.tables[config]["split"], SPLITS.index(row["split"]))
+                row["leaked"] = _count(table["split"], SPLITS.index(row["split"])) - row["rows"]
 
 
-def join(sentences: Sentences, language: str, with_source: bool, generations: Sequence[Generation]) -> Joined:
+def join(sentences: Sentences, language: str | None, with_source: bool, accepted: Sequence[pyarrow.Table]) -> Joined:
     """The rows of a corpus: by split, in the order of the source, those of one generation after those of another.
 
     - `sentences`: the source's own (`with_source`) and the generated ones, as `anchor`.
@@ -76,27 +74,27 @@ def join(sentences: Sentences, language: str, with_source: bool, generations: Se
     Args:
         sentences, language: of the source.
         with_source: whether the source sentences are rows of `sentences`.
-        generations: in the order of their rows.
+        accepted: the accepted rows of each run (`GenerationRun.accepted`), in the order of the runs.
     """
     texts = pyarrow.array(sentences.texts, _TEXT)
-    generated = [_generated(generation, texts, sentences.split_of) for generation in generations]
-    strangers = [len(each.rows) - len(rows) for each, rows in zip(generations, generated, strict=True)]
+    generated = [_generated(rows, texts, sentences.split_of) for rows in accepted]
+    strangers = [len(all) - len(rows) for all, rows in zip(accepted, generated, strict=True)]
     own = [_source(texts, sentences.split_of, language)] if with_source else []
     anchors = [rows.drop_columns("root_text").rename_columns({"text": "anchor"}) for rows in generated]
-    joined = Joined({}, [], strangers, texts)
+    joined = Joined({}, {}, strangers, texts)
     kinds = {"source": own, "generated": anchors}
     _add(joined, "sentences", [*own, *anchors], **{kind: _splits(rows) for kind, rows in kinds.items() if rows})
-    if generations:
+    if generated:
         pairs = [rows.rename_columns({"root_text": "anchor", "text": "positive"}) for rows in generated]
         _add(joined, "pairs", pairs, generated=_splits(pairs))
-    if generations and len(sentences.contradictions):
+    if generated and len(sentences.contradictions):
         triplets, apart, lacking = zip(*(_triplets(rows, len(texts), sentences) for rows in generated), strict=True)
-        kinds = {"in two splits": numpy.concatenate(apart), "not generated": numpy.concatenate(lacking)}
-        _add(joined, "triplets", triplets, contradictions=_splits(triplets), **kinds)
+        lost = {"in two splits": numpy.concatenate(apart), "not generated": numpy.concatenate(lacking)}
+        _add(joined, "triplets", triplets, contradictions=_splits(triplets), **lost)
     return joined
 
 
-def _source(texts: pyarrow.Array, split_of: numpy.ndarray, language: str) -> pyarrow.Table:
+def _source(texts: pyarrow.Array, split_of: numpy.ndarray, language: str | None) -> pyarrow.Table:
     size = len(texts)
     columns = {"anchor": texts, "group": pyarrow.array(numpy.arange(size)), "split": pyarrow.array(split_of)}
     known = {"task": "source", "language": language}
@@ -109,9 +107,8 @@ def _repeated(value: str | None, size: int) -> pyarrow.Array:
     return pyarrow.DictionaryArray.from_arrays(places, pyarrow.array([value or ""], pyarrow.string()))
 
 
-def _generated(generation: Generation, texts: pyarrow.Array, split_of: numpy.ndarray) -> pyarrow.Table:
+def _generated(rows: pyarrow.Table, texts: pyarrow.Array, split_of: numpy.ndarray) -> pyarrow.Table:
     """The rows whose root is a sentence of the source, with that sentence's place and split."""
-    rows = generation.rows
     group = pc.index_in(rows["root_text"].cast(_TEXT), value_set=texts)
     rows = rows.append_column("group", group)
     rows = rows.filter(pc.is_valid(group)) if group.null_count else rows
@@ -167,9 +164,9 @@ def _add(joined: Joined, config: str, tables: Sequence[pyarrow.Table], **found: 
         if config == "triplets":  # all of them, of which those without a row are told behind
             kinds["contradictions"] = sum(kinds.values())
         rows = _count(once["split"], place)
-        row = {"config": config, "split": split, **kinds, "same again": _count(table["split"], place) - rows}
+        row = {"split": split, **kinds, "same again": _count(table["split"], place) - rows}
         if any(kinds.values()):
-            joined.counts.append({**row, "leaked": 0, "rows": rows})
+            joined.counts.setdefault(config, []).append({**row, "leaked": 0, "rows": rows})
 
 
 def _once(table: pyarrow.Table, keys: list[str]) -> pyarrow.Table:
@@ -218,27 +215,3 @@ def of_split(table: pyarrow.Table, place: int) -> pyarrow.Table:
     """The rows of one split of a table that is in the order of the splits."""
     start, end = numpy.searchsorted(table["split"].to_numpy(), [place, place + 1])
     return table.slice(start, end - start)
-
-
-class ArrowTexts(Sequence[str]):
-    """A column of strings as a sequence, of which only what is asked for becomes Python's."""
-
-    def __init__(self, column: pyarrow.ChunkedArray):
-        self._column = column
-        self._ends = numpy.cumsum([len(chunk) for chunk in column.chunks]).tolist()
-
-    def __len__(self) -> int:
-        return len(self._column)
-
-    def __getitem__(self, row: int) -> str:
-        number = bisect_right(self._ends, row)
-        chunk = self._column.chunk(number)
-        return chunk[row - self._ends[number] + len(chunk)].as_py()
-
-    def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self), 10_000):
-            yield from self._column.slice(start, 10_000).to_pylist()
-
-    def take(self, rows: Sequence[int]) -> pyarrow.Array:
-        """These rows."""
-        return self._column.take(pyarrow.array(rows))

@@ -1,79 +1,54 @@
-"""The files of a dataset: the splits of a builder as Parquet."""
+"""The files of a dataset: tables of rows as Parquet, with a hash of the content in their names."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import datasets
 import pyarrow
+import pyarrow.parquet
 
 from hf_xling import runs
 
 ROWS_PER_SHARD = 500_000
-ROWS_PER_TABLE = 10_000
+ROWS_PER_GROUP = 50_000  # so many rows are copied at a time
 
 
-@dataclass
-class ContentConfig(datasets.BuilderConfig):
-    """The name of the config, and the hash of everything that is read.
-
-    The hash keeps datasets' cache from giving out yesterday's rows once a ledger has grown.
-    """
-
-    content_hash: str = ""
-
-
-class TableBuilder(datasets.ArrowBasedBuilder):
-    """Tables as a `datasets` builder.
-
-    Args:
-        name: of the dataset.
-        splits: the rows of each split; columns that `features` does not name are left out.
-        features: of the rows.
-        kwargs: `config_name`, `content_hash` and `cache_dir` of `datasets.DatasetBuilder`.
-    """
-
-    BUILDER_CONFIG_CLASS = ContentConfig
-
-    def __init__(self, name: str, splits: Mapping[str, pyarrow.Table], features: datasets.Features, **kwargs: Any):
-        self.splits, self.features = splits, features
-        super().__init__(dataset_name=name, **kwargs)
-
-    def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=self.features)
-
-    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in self.splits]
-
-    def _generate_tables(self, split: str) -> Any:
-        schema, rows = self.features.arrow_schema, self.splits[split]
-        for number, start in enumerate(range(0, len(rows), ROWS_PER_TABLE)):
-            yield number, rows.slice(start, ROWS_PER_TABLE).select(schema.names).cast(schema)
-
-
-def write_config(builder: TableBuilder, folder: Path) -> list[dict[str, str]]:
-    """Write the splits of `builder` as Parquet into `folder`, whole or not at all; return the card's `data_files`.
+def write_config(
+    splits: Mapping[str, pyarrow.Table], features: datasets.Features, folder: Path
+) -> list[dict[str, str]]:
+    """Write a config of a dataset into `folder`, whole or not at all; return the card's `data_files`.
 
     File names carry a hash of the content: `load_dataset` finds a local folder in its cache by the folder's last name
-    and its card, and where other rows have the same card, it gives out those.
+    and its card, and would give out other rows that have the same card.
+
+    Args:
+        splits: the rows of each split, one or more; columns that `features` does not name are left out.
+        features: `load_dataset` gives the rows with these.
+        folder: its name is that of the config.
     """
     files = []
     with runs.written_aside(folder) as aside:
         aside.mkdir()
-        builder.download_and_prepare()
-        for split in builder.splits:
-            dataset = builder.as_dataset(split=split)
-            shards = -(-len(dataset) // ROWS_PER_SHARD)
-            written = []
-            for index in range(shards):
-                written.append(aside / f"{split}-{index:05d}-of-{shards:05d}.parquet")
-                dataset.shard(shards, index, contiguous=True).to_parquet(written[-1])
+        for split, table in splits.items():
+            shards = -(-len(table) // ROWS_PER_SHARD)
+            ends = [len(table) * number // shards for number in range(shards + 1)]
+            written = [aside / f"{split}-{number:05d}-of-{shards:05d}.parquet" for number in range(shards)]
+            for path, start, end in zip(written, ends[:-1], ends[1:], strict=True):
+                _write(table.slice(start, end - start), features.arrow_schema, path)
             digest = hashlib.sha256("".join(map(runs.file_hash, written)).encode()).hexdigest()[:16]
-            for file in written:
-                file.rename(file.with_stem(f"{file.stem}-{digest}"))
+            for path in written:
+                path.rename(path.with_stem(f"{path.stem}-{digest}"))
             files.append({"split": split, "path": f"{folder.name}/{split}-*-{digest}.parquet"})
     return files
+
+
+def _write(table: pyarrow.Table, schema: pyarrow.Schema, path: Path) -> None:
+    # As `datasets` does: the Hub then stores only once what two versions of a file share.
+    with pyarrow.parquet.ParquetWriter(
+        path, schema, use_content_defined_chunking=True, write_page_index=True
+    ) as writer:
+        for start in range(0, len(table), ROWS_PER_GROUP):
+            writer.write_table(table.slice(start, ROWS_PER_GROUP).select(schema.names).cast(schema))

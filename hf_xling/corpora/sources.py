@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
 from hf_xling.errors import InputError, one_line
-from hf_xling.folding import fold, is_empty
+from hf_xling.folding import fold, has_text
 from hf_xling.labels import BadRow, class_name
 from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
 from hf_xling.tables.held_out import split_to_read
@@ -75,52 +75,66 @@ def read_sentences(
     Raises:
         InputError: no such source, split, column or label, or no sentence in it.
     """
-    collected, parts = _Collected(held_out or {}), _tables(source, splits, config)
-    if held_out and None not in dict(parts):
-        raise InputError(f"{_named(source)}: has splits of its own; --validation_share and --test_share go without")
-    for split, tables in parts:
-        for table in tables:
-            collected.take(table, split, text_columns, label_column)
+    collected, parts = _Collected(held_out or {}), source_parts(source, splits, config)
+    name = source if isinstance(source, str) else ", ".join(source.values())
+    if held_out and all(part.split is not None for part in parts):
+        raise InputError(f"{name}: has splits of its own; --validation_share and --test_share go without")
+    for part in parts:
+        for number, table in enumerate(stream_table(part.source, config=part.config, split=part.name)):
+            if number == 0 and not part.is_one_of_several:
+                table.require_rows()
+            collected.take(table, part.split, text_columns, label_column)
     sentences = collected.sentences()
     if not sentences.texts:
-        raise InputError(f"{_named(source)}: holds no sentence")
+        raise InputError(f"{name}: holds no sentence")
     return sentences
 
 
-def _named(source: str | Mapping[str, str]) -> str:
-    return source if isinstance(source, str) else ", ".join(source.values())
+class Part(NamedTuple):
+    """A table of a source.
+
+    Attributes:
+        split: which of `SPLITS` it is; None of a source without splits.
+        source, config, name: what `read_table` takes.
+        is_one_of_several: whether the source has splits of its own, of which this is one.
+    """
+
+    split: str | None
+    source: str
+    config: str | None = None
+    name: str = "train"
+    is_one_of_several: bool = False
 
 
-def _tables(
-    source: str | Mapping[str, str], splits: Sequence[str] | None, config: str | None
-) -> list[tuple[str | None, Iterator[Table]]]:
-    """The blocks of each split; the split is None where the source has none of its own."""
+def source_parts(
+    source: str | Mapping[str, str], splits: Sequence[str] | None = None, config: str | None = None
+) -> list[Part]:
+    """The tables of a source, in the order of `SPLITS`, or of `splits`; arguments as for `read_sentences`.
+
+    Raises:
+        InputError: no such source or split, or options that do not go together.
+    """
     if not isinstance(source, str):
-        read = {split: split_to_read(file, split) for split, file in source.items()}
+        parts = [Part(split, file, name=split_to_read(file, split)) for split, file in source.items()]
         if splits is not None:
             raise InputError(f"--split {' '.join(splits)}: goes with a source that has splits of its own")
         if config is not None:
             raise InputError(f"--dataset_config {config}: goes with a dataset alone, not with further files")
-        return [(split, _filled(stream_table(file, split=read[split]))) for split, file in source.items()]
+        return parts
     own = split_names(source, config)
     if own is None:
-        if splits not in (None, ["train"]):
+        if splits is not None and splits != ["train"]:
             raise InputError(f"--split {' '.join(splits)}: {source} has no splits of its own")
-        return [(None, _filled(stream_table(source, config=config)))]
+        return [Part(None, source, config)]
+    wanted: list[tuple[str | None, str]]
     if splits is None:
-        wanted = list((named_splits(source, config) or {"train": "train"}).items())
+        wanted = [*(named_splits(source, config) or {"train": "train"}).items()]
     else:
         wanted = [(next(iter(known_splits([name])), None), name) for name in splits]
     for split, name in wanted:
         if split is None or not {name, split} & {*own, *known_splits(own)}:
             raise InputError(f"{source}: has no split `{name}` to take; its splits are {', '.join(own)}")
-    return [(split, stream_table(source, config=config, split=name)) for split, name in wanted]
-
-
-def _filled(tables: Iterator[Table]) -> Iterator[Table]:
-    """The blocks of a table that must have rows."""
-    for number, table in enumerate(tables):
-        yield table if number else table.require_rows()
+    return [Part(split, source, config, name, is_one_of_several=True) for split, name in wanted]
 
 
 class _Collected:
@@ -206,7 +220,7 @@ def _default_columns(table: Table) -> Sequence[str]:
 def _problem(texts: Sequence[Any]) -> str | None:
     if any(not isinstance(text, str) for text in texts):
         return "no text"
-    return None if not any(map(is_empty, texts)) else "empty text"
+    return None if all(map(has_text, texts)) else "empty text"
 
 
 def _labels(table: Table, name: str | None, by_default: bool) -> Any:
@@ -222,10 +236,10 @@ def _labels(table: Table, name: str | None, by_default: bool) -> Any:
         try:
             word = class_name(value, classes)
         except BadRow as bad:
-            word = "" if bad.reason == "label is null" else None
+            word = "" if bad.reason == "label is null" else "no class"
         if word in UNLABELLED:
             return None
-        word = word and LABELS.get(word, word.lower())
+        word = LABELS.get(word, word.lower())
         if word not in LABELS.values():
             raise InputError(
                 f"{table.where(index)}: `{name}` is {one_line(repr(value), 60)}; entailment, neutral or contradiction "

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 
 from hf_xling.regression.metrics import load_metric
-from hf_xling.regression.predictions import PREDICTIONS_FILE, write_predictions
+from hf_xling.regression.results import PREDICTIONS_FILE, write_predictions
 from hf_xling.runs import write_json
 
 BASELINES = ("constant", "tfidf-ridge")

@@ -1,4 +1,4 @@
-"""A recipe as the arguments of every stage, all checked before the first of them runs."""
+"""A recipe as the arguments of every stage, each section parsed once, all before the first stage runs."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset
 
-from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
-from hf_xling.corpora.builders import BuildConfig, CorpusSpec
+from hf_xling.contrastive import config as simcse
 from hf_xling.corpora.sources import read_sentences
+from hf_xling.corpora.text_corpus import TextCorpusConfig, TextCorpusSpec
 from hf_xling.errors import InputError
-from hf_xling.experiments.grid import Experiment, ExperimentsConfig, paper_experiments
+from hf_xling.experiments.grid import SIDES, Experiment, ExperimentsConfig, Side, paper_experiments
 from hf_xling.experiments.launch import config_file
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filters import FilterConfig
 from hf_xling.generation.sources import read_sources
 from hf_xling.recipes import RecipeParser, to_argv
-from hf_xling.regression.arguments import RegressionScriptArguments
-from hf_xling.regression.config import RegressionConfig
+from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
 from hf_xling.regression.data import load_splits
+from hf_xling.regression.parts import is_trained
+from hf_xling.runs import is_finished
 from hf_xling.training.adapters import LoraArguments
 from hf_xling.training.pretrained import check_checkpoint
 
-SIDES = ("source", "target")
+Script = Literal["simcse", "regression"]
+_DATACLASSES: dict[Script, Sequence[type]] = {
+    "simcse": (simcse.SimCSEScriptArguments, simcse.SimCSEConfig, LoraArguments),
+    "regression": (RegressionScriptArguments, RegressionConfig, LoraArguments),
+}
 # Fields of the stages that the recipe as a whole decides; a section that gave them would be overruled.
 _OF_ALL_RUNS = {"seeds", "seed", "folds", "task", "output_dir"}
 _DECIDED = {
     "generate": {
         *("input", "dataset_config", "split", "text_column", "task", "language", "source_language", "endpoint"),
         *("output_dir", "dry_run"),
-        *("prompt", "language_name", "language_script", "length_factor"),  # each is of one of the three runs
+        "prompt",  # is of one of the three runs
     },
     "simcse": {"model_name_or_path", "model_revision", "dataset_name", "dataset_config", "train_file", "output_dir"},
     "regression": {"model_name_or_path", "dataset_name", "train_file", "test_file", *_OF_ALL_RUNS},
@@ -43,24 +48,63 @@ _DECIDED = {
 
 
 @dataclass(frozen=True)
+class Training:
+    """A launch of a script in `trainers/`.
+
+    Attributes:
+        script: its name.
+        fields: its options, by which it is launched.
+        parsed: the dataclasses of the script that they fill.
+    """
+
+    script: Script
+    fields: dict[str, Any]
+    parsed: tuple[Any, ...]
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder of the encoder, or of the rating models."""
+        return Path(self.fields["output_dir"])
+
+    def is_finished(self) -> bool:
+        """Whether there is nothing left to train; an `InputError` where a folder holds another run."""
+        if self.script == "regression":
+            return is_trained(*self.parsed)
+        return is_finished(self.output_dir, simcse.COMMAND, simcse.run_identity(*self.parsed))
+
+
+@dataclass(frozen=True)
+class Task:
+    """The rated texts of a side, and the arguments by which they were read."""
+
+    script: RegressionScriptArguments
+    splits: dict[str, Dataset]
+
+    @property
+    def name(self) -> str:
+        """What the report calls the test set: the last part of its path or id."""
+        return Path(self.script.test_file or self.script.dataset_name or "").name
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a recipe asks for.
 
     Attributes:
         experiments: the rows of the grid.
-        tasks: the splits of the rated texts, by side.
+        tasks: the rated texts, by side.
         generations: the runs of stage 1, by name, in an order in which they can run.
         corpora: what each corpus is and what it is built from, by name.
-        encoders: the arguments of `trainers/simcse.py`, by corpus.
-        regressors: the arguments of `trainers/regression.py`, by experiment.
+        encoders: the trainings of encoders, by corpus.
+        regressors: the trainings of rating models, by experiment.
     """
 
     experiments: list[Experiment]
-    tasks: dict[str, dict[str, Dataset]]
+    tasks: dict[Side, Task]
     generations: dict[str, tuple[GenerateConfig, FilterConfig]]
-    corpora: dict[str, tuple[CorpusSpec, BuildConfig]]
-    encoders: dict[str, dict[str, Any]]
-    regressors: dict[str, dict[str, Any]]
+    corpora: dict[str, tuple[TextCorpusSpec, TextCorpusConfig]]
+    encoders: dict[str, Training]
+    regressors: dict[str, Training]
 
 
 def make_plan(config: ExperimentsConfig) -> Plan:
@@ -72,19 +116,20 @@ def make_plan(config: ExperimentsConfig) -> Plan:
     folder = Path(config.output_dir)
     _check_sections(config)
     experiments = paper_experiments(*(config.codes[side] for side in SIDES))
+    corpora = {each.corpus: each.side for each in experiments if each.corpus}
+    regressors = {each.name: _regressor(config, folder, each) for each in experiments}
     plan = Plan(
         experiments=experiments,
-        tasks={side: _task(config, side) for side in SIDES},
+        tasks={each.side: _task(each.side, regressors[each.name]) for each in experiments if each.corpus is None},
         generations=_generations(config, folder / "generation"),
-        corpora={e.corpus: _corpus(config, folder, e.corpus) for e in experiments if e.corpus},
-        encoders={e.corpus: _encoder(config, folder, e) for e in experiments if e.corpus},
-        regressors={e.name: _regressor(config, folder, e) for e in experiments},
+        corpora={name: _corpus(config, folder, name) for name in corpora},
+        encoders={name: _encoder(config, folder, name, side) for name, side in corpora.items()},
+        regressors=regressors,
     )
     read_sources(plan.generations["paraphrase"][0])
     read_sentences(config.news, splits=[config.split], config=config.news_config)
-    for side in SIDES:
-        section = task_section(config, side)
-        check_checkpoint(section["model_name_or_path"], section.get("model_revision"))
+    for task in plan.tasks.values():
+        check_checkpoint(task.script.model_name_or_path, task.script.model_revision)
     if config.accelerate_config is not None:
         config_file(config.accelerate_config)
     return plan
@@ -99,46 +144,37 @@ def _check_sections(config: ExperimentsConfig) -> None:
                 raise InputError(f"in `{name}`: `{key}` would be written to disk; set HF_TOKEN in the environment")
 
 
-def _task(config: ExperimentsConfig, side: str) -> dict[str, Dataset]:
-    fields = {**config.regression, **task_section(config, side), "seeds": config.seeds, "output_dir": "checked"}
-    classes = [RegressionScriptArguments, RegressionConfig, LoraArguments]
-    script, *_ = parse_section(f"{side}_task and regression", classes, fields)
+def _task(side: Side, direct: Training) -> Task:
+    script = direct.parsed[0]
     splits = load_splits(script).datasets
     if "test" not in splits:
         raise InputError(f"{side}_task.test_file is needed: without a test set there is nothing to compare")
-    return splits
-
-
-def task_section(config: ExperimentsConfig, side: str) -> dict[str, Any]:
-    """The section of the recipe that tells the task of a side."""
-    return config.source_task if side == "source" else config.target_task
+    return Task(script, splits)
 
 
 def _generations(config: ExperimentsConfig, folder: Path) -> dict[str, tuple[GenerateConfig, FilterConfig]]:
-    source = {name: getattr(config, name) for name in ("dataset_config", "split", "text_column")}
-    source["input"] = config.source
-    chained = {"input": folder / "paraphrase" / "accepted"}
+    source = {"input": config.source, "dataset_config": config.dataset_config, "split": config.split}
     paraphrase = {"task": "paraphrase", "language": config.source_language, "endpoint": config.endpoint}
     translator = config.translate_endpoint or config.endpoint
     translate = {"task": "translate", "language": config.language, "endpoint": translator}
-    runs = {
-        "paraphrase": {**source, **paraphrase},
-        "translate": {**source, **translate},
-        "paraphrase-translate": {**chained, **translate},
+    runs: dict[str, dict[str, Any]] = {
+        "paraphrase": {**source, "text_column": config.text_column, **paraphrase},
+        "translate": {**source, "text_column": config.text_column, **translate},
+        "paraphrase-translate": {"input": folder / "paraphrase" / "accepted", **translate},
     }
     common = {"source_language": config.source_language, **config.generate}
-    return {
-        name: parse_section(
-            "generate", [GenerateConfig, FilterConfig], {**common, **fields, "output_dir": folder / name}
-        )
-        for name, fields in runs.items()
-    }
+    parsed = {}
+    for name, fields in runs.items():
+        fields = {**common, **fields, "output_dir": folder / name}
+        stage, filters = _parse("generate", [GenerateConfig, FilterConfig], fields)
+        parsed[name] = stage, filters
+    return parsed
 
 
-def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusSpec, BuildConfig]:
+def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[TextCorpusSpec, TextCorpusConfig]:
     spec = import_module(f"hf_xling.dataset_scripts.{name}").SPEC
     news = name == "tamil_murasu"
-    return spec, BuildConfig(
+    return spec, TextCorpusConfig(
         source=config.news if news else config.source,
         output_dir=str(folder / "corpora" / name),
         generated=[str(folder / "generation" / "-".join(chain)) for chain in spec.chains],
@@ -151,32 +187,33 @@ def _corpus(config: ExperimentsConfig, folder: Path, name: str) -> tuple[CorpusS
     )
 
 
-def _encoder(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> dict[str, Any]:
-    task = task_section(config, experiment.side)
+def _encoder(config: ExperimentsConfig, folder: Path, corpus: str, side: Side) -> Training:
+    task = config.task(side)
     fields = {
         **config.simcse,
         # All arms of a language start from the same weights.
         "model_name_or_path": task["model_name_or_path"],
         "model_revision": task.get("model_revision"),
-        "dataset_name": folder / "corpora" / experiment.corpus,
+        "dataset_name": folder / "corpora" / corpus,
         "dataset_config": "sentences",
-        "output_dir": folder / "encoders" / experiment.corpus,
+        "output_dir": folder / "encoders" / corpus,
     }
-    _, args, _ = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig, LoraArguments], fields)
-    if args.max_steps <= 0:
+    training = Training("simcse", fields, _parse("simcse", _DATACLASSES["simcse"], fields))
+    if training.parsed[1].max_steps <= 0:
         raise InputError("simcse.max_steps is needed: all experiments take the same number of optimiser steps")
-    return fields
+    return training
 
 
-def _regressor(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> dict[str, Any]:
-    fields = {**config.regression, **task_section(config, experiment.side), "seeds": config.seeds}
+def _regressor(config: ExperimentsConfig, folder: Path, experiment: Experiment) -> Training:
+    fields = {**config.regression, **config.task(experiment.side), "seeds": config.seeds}
     if experiment.corpus is not None:
         fields |= {"model_name_or_path": folder / "encoders" / experiment.corpus, "model_revision": None}
-    return {**fields, "output_dir": folder / "experiments" / experiment.name}
+    fields["output_dir"] = folder / "experiments" / experiment.name
+    section = f"{experiment.side}_task and regression"
+    return Training("regression", fields, _parse(section, _DATACLASSES["regression"], fields))
 
 
-def parse_section(section: str, types: Sequence[type], fields: dict[str, Any]) -> tuple[Any, ...]:
-    """The dataclasses of a stage from a section of the recipe; an error names the section."""
+def _parse(section: str, types: Sequence[type], fields: dict[str, Any]) -> tuple[Any, ...]:
     try:
         return RecipeParser(types, prog=section).parse(to_argv(fields))
     except InputError as error:

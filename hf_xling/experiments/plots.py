@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +22,6 @@ from hf_xling.figures import BLUE, GREEN, INK, MUTED, PALETTE, PURPLE, SKY, VERM
 
 LINE_STYLES = ("-", "--", ":", "-.")  # each is used with the whole palette in turn
 WIDTH = 9.6  # inches
-MANY_POINTS = 2000  # beyond it a scatter is an embedded picture: IMDB's 25,000 texts would make a page of 30 MB
 AS_SVG = {"svg.fonttype": "none", "svg.hashsalt": "hf_xling"}
 
 
@@ -37,16 +36,20 @@ class Drawing:
     alt: str
 
 
-Drawn = tuple[Figure, Drawing] | None
+# A figure, the end of its file name, its title, caption and numbers in words; None where there is nothing to draw.
+Drawn = tuple[Figure, str, str, str, str] | None
 
 
-def draw_figures(runs: Sequence[Run], summaries: Sequence[Summary], source: Path, target: Path) -> list[Drawing]:
+def draw_figures(
+    runs: Sequence[Run], summaries: Sequence[Summary], source: Path, target: Path, many_points: int = 2000
+) -> list[Drawing]:
     """Draw the figures of every language.
 
     Args:
         runs, summaries: as `read_results` and `summarise` return them.
         source: the folder to which the paths in `runs` are relative.
         target: the folder to write the SVG files to; it is made if need be.
+        many_points: a scatter of more is an embedded picture: IMDB's 25,000 texts would make a page of 30 MB.
 
     Returns:
         What was drawn; there are no curves of a stage for which no row names a log.
@@ -56,20 +59,23 @@ def draw_figures(runs: Sequence[Run], summaries: Sequence[Summary], source: Path
     with in_style(**AS_SVG):
         for language in dict.fromkeys(run.language for run in runs):
             own = [run for run in runs if run.language == language]
-            for draw in (_draw_mse, _draw_scatter, _draw_regression, _draw_contrastive):
-                drawn = draw([summary for summary in summaries if summary.language == language], own, source)
+            shown = [summary for summary in summaries if summary.language == language]
+            for drawn in (
+                _draw_mse(shown, own),
+                _draw_scatter(shown, own, source, many_points),
+                _draw_regression(shown, own, source),
+                _draw_contrastive(own, source),
+            ):
                 if drawn is not None:
-                    figure, drawing = drawn
-                    figure.savefig(
-                        target / drawing.name,
-                        format="svg",
-                        metadata={"Date": None, "Creator": None, "Title": f"{drawing.title} ({language})"},
-                    )
+                    figure, slug, title, caption, alt = drawn
+                    drawing = Drawing(f"{language}-{slug}.svg", language, title, caption, alt)
+                    facts = {"Date": None, "Creator": None, "Title": f"{title} ({language})"}
+                    figure.savefig(target / drawing.name, format="svg", metadata=facts)
                     drawings.append(drawing)
     return drawings
 
 
-def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
+def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run]) -> Drawn:
     """A row per experiment: its runs as dots, their mean as a bar; the baselines as upright lines."""
     rows = [summary for summary in summaries if summary.kind == "experiment"]
     baselines = [summary for summary in summaries if summary.kind == "baseline"]
@@ -87,7 +93,10 @@ def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -
         (Line2D([], [], marker="|", color=INK, linestyle="", markersize=12, markeredgewidth=2.2), "mean of the runs"),
     ]
     for number, baseline in enumerate(baselines):
-        look = {"color": (VERMILLION, GREEN, PURPLE)[number % 3], "linestyle": ("--", ":", "-.")[number % 3]}
+        look: dict[str, Any] = {
+            "color": (VERMILLION, GREEN, PURPLE)[number % 3],
+            "linestyle": ("--", ":", "-.")[number % 3],
+        }
         axes.axvline(baseline.mse_mean, linewidth=1.8, zorder=1, **look)
         handles.append((Line2D([], [], linewidth=1.8, **look), f"{baseline.experiment} {baseline.mse_mean:.3f}"))
     axes.text(1.015, 1.0, "mean", transform=axes.transAxes, va="bottom", color=MUTED)
@@ -100,11 +109,10 @@ def _draw_mse(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -
     _legend(figure, handles)
     listed = "; ".join(f"{s.experiment} {s.mse_mean:.3f}" for s in [*rows, *baselines])
     caption = "Each dot is one run, the upright bar their mean. Left of a baseline's line is better than that baseline."
-    language, title = rows[0].language, "MSE on the test set"
-    return figure, Drawing(f"{language}-mse.svg", language, title, caption, f"Dot plot of MSE, means: {listed}.")
+    return figure, "mse", "MSE on the test set", caption, f"Dot plot of MSE, means: {listed}."
 
 
-def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
+def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Path, many_points: int) -> Drawn:
     """Predicted against true ratings, a panel per experiment and baseline, all on the same axes."""
     figure, panels = _panels([summary.experiment for summary in summaries])
     low, high = math.inf, -math.inf
@@ -114,16 +122,11 @@ def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Pat
         for run in own:
             true, predicted = read_predictions(source, run)
             low, high = min(low, true.min(), predicted.min()), max(high, true.max(), predicted.max())
-            axes.plot(
-                true,
-                predicted,
-                "o",
-                color=BLUE if summary.kind == "experiment" else MUTED,
-                alpha=min(0.5, max(0.02, 90 / crowd)),
-                markersize=4.5,
-                markeredgewidth=0,
-                rasterized=crowd > MANY_POINTS,
-            )
+            look: dict[str, Any] = {
+                "color": BLUE if summary.kind == "experiment" else MUTED,
+                "alpha": min(0.5, max(0.02, 90 / crowd)),
+            }
+            axes.plot(true, predicted, "o", markersize=4.5, markeredgewidth=0, rasterized=crowd > many_points, **look)
     room = 0.04 * (high - low) or 1.0
     for axes in panels:
         axes.axline((low, low), slope=1, color=INK, linewidth=0.9, zorder=1)
@@ -140,16 +143,15 @@ def _draw_scatter(summaries: Sequence[Summary], runs: Sequence[Run], source: Pat
         "Each point is one test text in one run; the line is where a right prediction lies. Baselines are grey. "
         "A flat cloud means that the model predicts the same for every text."
     )
-    language, title = summaries[0].language, "Predicted against true ratings"
-    return figure, Drawing(f"{language}-predicted.svg", language, title, caption, f"Scatter plots: {listed}.")
+    return figure, "predicted", "Predicted against true ratings", caption, f"Scatter plots: {listed}."
 
 
 def _draw_regression(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
     """Training loss and validation MSE of the regression, a panel per experiment, a line per run."""
-    logged = {
-        summary.experiment: [run for run in runs if run.run_id in summary.run_ids and run.log] for summary in summaries
-    }
-    logged = {experiment: own for experiment, own in logged.items() if own}
+    logged: dict[str, list[Run]] = {}
+    for summary in summaries:
+        if own := [run for run in runs if run.run_id in summary.run_ids and run.log]:
+            logged[summary.experiment] = own
     if not logged:
         return None
     figure, panels = _panels(list(logged), height=2.2)
@@ -158,7 +160,7 @@ def _draw_regression(summaries: Sequence[Summary], runs: Sequence[Run], source: 
     for axes, (experiment, own) in zip(panels, logged.items(), strict=True):
         lowest = math.inf
         for run in own:
-            history = read_history(source, run.log)
+            history = read_history(source, str(run.log))
             steps, losses = _curve(history, "loss")
             axes.plot(steps, losses, color=SKY, linewidth=1.1, linestyle="--")
             steps, scores = _curve(history, "eval_mse")
@@ -174,12 +176,11 @@ def _draw_regression(summaries: Sequence[Summary], runs: Sequence[Run], source: 
     ]
     _legend(figure, handles)
     caption = "One line of each kind per run. Validation MSE that rises while the training loss falls is overfitting."
-    language, title = summaries[0].language, "Training of the regression"
     alt = f"Curves of training loss and validation MSE; lowest validation MSE: {'; '.join(best)}."
-    return figure, Drawing(f"{language}-regression.svg", language, title, caption, alt)
+    return figure, "regression", "Training of the regression", caption, alt
 
 
-def _draw_contrastive(summaries: Sequence[Summary], runs: Sequence[Run], source: Path) -> Drawn:
+def _draw_contrastive(runs: Sequence[Run], source: Path) -> Drawn:
     """The SimCSE loss of each encoder; runs that share an encoder share its line."""
     logs = list(dict.fromkeys(run.encoder_log for run in runs if run.encoder_log))
     if not logs:
@@ -189,7 +190,11 @@ def _draw_contrastive(summaries: Sequence[Summary], runs: Sequence[Run], source:
     handles, ends, shown = [], [], []
     for number, log in enumerate(logs):
         steps, losses = _curve(read_history(source, log), "loss")
-        look = {"color": PALETTE[number % 6], "linestyle": LINE_STYLES[number // 6 % 4], "linewidth": 1.7}
+        look: dict[str, Any] = {
+            "color": PALETTE[number % 6],
+            "linestyle": LINE_STYLES[number // 6 % 4],
+            "linewidth": 1.7,
+        }
         axes.plot(steps, losses, **look)
         # encoders/ta-murasu/trainer_state.json is the encoder ta-murasu.
         parts = PurePosixPath(log).parent.parts
@@ -203,15 +208,16 @@ def _draw_contrastive(summaries: Sequence[Summary], runs: Sequence[Run], source:
     caption = (
         "One line per encoder. A low loss says that pairs are told apart, not that the encoder serves the ratings."
     )
-    language, title = runs[0].language, "Training of the encoders"
-    return figure, Drawing(f"{language}-simcse.svg", language, title, caption, f"Curves of loss: {'; '.join(ends)}.")
+    return figure, "simcse", "Training of the encoders", caption, f"Curves of loss: {'; '.join(ends)}."
 
 
 def _panels(titles: Sequence[str], height: float | None = None) -> tuple[Figure, list[Axes]]:
     """A figure of small multiples on the same axes, square unless `height` is given, in rows of about equal length."""
     rows = math.ceil(len(titles) / 5)
     columns = max(math.ceil(len(titles) / rows), 3)
-    layout = "constrained" if height else "compressed"  # the latter is for panels that keep their shape
+    layout: Literal["constrained", "compressed"] = (
+        "constrained" if height else "compressed"
+    )  # the latter is for panels that keep their shape
     height = height or (WIDTH - 0.8) / columns + 0.45
     figure = Figure(figsize=(WIDTH, 0.5 + height * rows), layout=layout)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
@@ -231,9 +237,8 @@ def _legend(figure: Figure, handles: Iterable[tuple[Line2D, str]]) -> None:
 
 
 def _curve(history: Iterable[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    points = [(entry.get("step"), entry.get(key)) for entry in history]
-    points = [point for point in points if all(isinstance(value, int | float) for value in point)]
-    return [step for step, _ in points], [value for _, value in points]
+    entries = [entry for entry in history if all(isinstance(entry.get(name), int | float) for name in ("step", key))]
+    return [entry["step"] for entry in entries], [entry[key] for entry in entries]
 
 
 def _scale(panels: Sequence[Axes], values: Sequence[float]) -> str:

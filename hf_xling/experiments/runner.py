@@ -12,26 +12,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from tqdm import tqdm
 
 from hf_xling import runs
-from hf_xling.contrastive import config as simcse
-from hf_xling.contrastive.config import SimCSEConfig, SimCSEScriptArguments
 from hf_xling.corpora.builders import build
 from hf_xling.experiments.baselines import BASELINES, run_baseline
-from hf_xling.experiments.grid import ExperimentsConfig
+from hf_xling.experiments.grid import SIDES, ExperimentsConfig, Side
 from hf_xling.experiments.launch import launch
-from hf_xling.experiments.plan import SIDES, Plan, make_plan, parse_section, task_section
-from hf_xling.experiments.statistics import TOKENS
+from hf_xling.experiments.plan import Plan, Task, Training, make_plan
+from hf_xling.experiments.report import results_table, write_report
+from hf_xling.experiments.statistics import RESULTS_FILE, TOKENS
 from hf_xling.generation import stage as generation
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.filling import connect
 from hf_xling.generation.filters import FilterConfig
-from hf_xling.recipes import to_argv
-from hf_xling.regression.arguments import RegressionScriptArguments, is_trained
-from hf_xling.regression.config import RegressionConfig
-from hf_xling.training.adapters import LoraArguments
+from hf_xling.recipes import RecipeParser, to_argv
+
+# The fields of `RegressionScriptArguments` that make the rated texts of a baseline others.
+_FILES = ("dataset_name", "train_file", "test_file")
+_DATA = (*_FILES, "dataset_config", "text_column", "label_column", "label_map", "label_range", "clean", "on_bad_row")
 
 
 @dataclass(frozen=True)
@@ -59,23 +58,31 @@ def run_experiments(config: ExperimentsConfig) -> list[dict[str, Any]]:
     # What else makes a run another is in the identity of each of its steps.
     runs.claim(folder, "hf-xling experiments", {"languages": [*config.codes.values()]})
     train = partial(_train_once, config)
+    baselines = {(name, side): _baseline_folder(config, name, side) for side in SIDES for name in BASELINES}
     phases = [
         (1, [Step(f"generate {name}", partial(_generate_once, *stage)) for name, stage in plan.generations.items()]),
         (1, [Step(f"corpus {name}", partial(build, *parts)) for name, parts in plan.corpora.items()]),
-        (config.jobs, [Step(f"encoder {name}", partial(train, "simcse", f)) for name, f in plan.encoders.items()]),
-        (config.jobs, [Step(name, partial(train, "regression", fields)) for name, fields in plan.regressors.items()]),
-        (1, _baseline_steps(config, plan)),
+        (config.jobs, [Step(f"encoder {name}", partial(train, each)) for name, each in plan.encoders.items()]),
+        (config.jobs, [Step(name, partial(train, each)) for name, each in plan.regressors.items()]),
+        (
+            1,
+            [
+                Step(f"{name} {config.codes[side]}", partial(_baseline_once, name, plan.tasks[side], output))
+                for (name, side), output in baselines.items()
+            ],
+        ),
     ]
     with tqdm(total=sum(len(steps) for _, steps in phases), desc="experiments", unit="step") as progress:
         for jobs, steps in phases:
-            _run_steps(steps, jobs, progress)
-    rows = [*_experiment_rows(config, plan), *_baseline_rows(config)]
-    runs.write_text(folder / "results.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            run_steps(steps, jobs, progress)
+    rows = _rows(config, plan)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    runs.write_text(folder / RESULTS_FILE, text)
     runs.finish(folder)
     return rows
 
 
-def _run_steps(steps: Sequence[Step], jobs: int, progress: tqdm) -> None:
+def run_steps(steps: Sequence[Step], jobs: int, progress: tqdm) -> None:
     """Run `steps`, `jobs` at a time; after a failure start no more, and raise it when those under way have ended."""
 
     under_way: list[str] = []
@@ -117,100 +124,73 @@ def _check_endpoints(plan: Plan) -> None:
         asyncio.run(ask(stage))
 
 
-def _train_once(config: ExperimentsConfig, script: str, fields: dict[str, Any]) -> None:
+def _train_once(config: ExperimentsConfig, training: Training) -> None:
     """Launch a training, unless it is finished; what is finished with other data or settings is refused."""
-    if script == "simcse":
-        arguments, args, lora = parse_section("simcse", [SimCSEScriptArguments, SimCSEConfig, LoraArguments], fields)
-        done = runs.is_finished(args.output_dir, simcse.COMMAND, simcse.run_identity(arguments, args, lora))
-    else:
-        classes = [RegressionScriptArguments, RegressionConfig, LoraArguments]
-        done = is_trained(*parse_section("regression", classes, fields))
-    if done:
+    if training.is_finished():
         return
-    output = Path(fields["output_dir"])
+    output = training.output_dir
     log = Path(config.output_dir) / "logs" / f"{output.parent.name}-{output.name}.log"
     # The bars of several trainings would overwrite each other.
     bars = {"disable_tqdm": True} if config.jobs > 1 else {}
-    launch(script, to_argv({**fields, **bars}), config.accelerate_config, log)
+    launch(training.script, to_argv({**training.fields, **bars}), config.accelerate_config, log)
 
 
-def _baseline_steps(config: ExperimentsConfig, plan: Plan) -> list[Step]:
-    return [
-        Step(
-            f"{name} {config.codes[side]}",
-            partial(
-                _baseline_once, name, plan.tasks[side], task_section(config, side), _baseline_folder(config, name, side)
-            ),
-        )
-        for side in SIDES
-        for name in BASELINES
-    ]
-
-
-def _baseline_once(name: str, splits: dict[str, Dataset], task: dict[str, Any], folder: Path) -> None:
-    files = ("dataset_name", "train_file", "test_file")
-    columns = ("text_column", "label_column", "label_map", "label_range", "clean", "on_bad_row")
-    given = {field: task[field] for field in (*files, "dataset_config", *columns) if field in task}
-    if not runs.claim(folder, f"baseline {name}", runs.by_content(given, files)):
-        run_baseline(name, splits["train"], splits["test"], folder)
+def _baseline_once(name: str, task: Task, folder: Path) -> None:
+    identity = runs.by_content({field: getattr(task.script, field) for field in _DATA}, _FILES)
+    if not runs.claim(folder, f"baseline {name}", identity):
+        run_baseline(name, task.splits["train"], task.splits["test"], folder)
         runs.finish(folder)
 
 
-def _baseline_folder(config: ExperimentsConfig, name: str, side: str) -> Path:
+def _baseline_folder(config: ExperimentsConfig, name: str, side: Side) -> Path:
     return Path(config.output_dir) / "baselines" / f"{name}-{config.codes[side]}"
 
 
-def _experiment_rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, Any]]:
-    """The rows of `results.jsonl` that are trainings: one a seed."""
-    folder = Path(config.output_dir)
-    rows = []
+def _rows(config: ExperimentsConfig, plan: Plan) -> list[dict[str, Any]]:
+    """The rows of `results.jsonl`: the trainings, one a seed, and the baselines."""
+    folder, state = Path(config.output_dir), "trainer_state.json"
+    rows: list[dict[str, Any]] = []
     for experiment in plan.experiments:
         for seed in config.seeds:
-            run_folder = folder / "experiments" / experiment.name / f"seed-{seed}"
-            log = run_folder / "trainer_state.json"
-            encoder_log = folder / "encoders" / experiment.corpus / log.name if experiment.corpus else None
-            rows.append(
-                {
-                    "run_id": f"{experiment.name}/seed-{seed}",
-                    "experiment": experiment.name,
-                    "kind": "experiment",
-                    "seed": seed,
-                    **_measured(config, experiment.side, run_folder),
-                    "log": str(log.relative_to(folder)),
-                    "encoder_log": encoder_log and str(encoder_log.relative_to(folder)),
-                    "paper_mse": experiment.paper_mse,
-                }
-            )
+            place = f"experiments/{experiment.name}/seed-{seed}"
+            row: dict[str, Any] = {
+                "run_id": f"{experiment.name}/seed-{seed}",
+                "experiment": experiment.name,
+                "kind": "experiment",
+            }
+            row |= {"seed": seed, **_measured(config, plan, experiment.side, folder / place)}
+            encoder = f"encoders/{experiment.corpus}/{state}" if experiment.corpus else None
+            rows.append(row | {"log": f"{place}/{state}", "encoder_log": encoder, "paper_mse": experiment.paper_mse})
+    for side in SIDES:
+        for name in BASELINES:
+            row = {"run_id": f"{name}/{config.codes[side]}", "experiment": name, "kind": "baseline", "seed": None}
+            row |= _measured(config, plan, side, _baseline_folder(config, name, side))
+            rows.append(row | {"log": None, "encoder_log": None, "paper_mse": None})
     return rows
 
 
-def _baseline_rows(config: ExperimentsConfig) -> list[dict[str, Any]]:
-    return [
-        {
-            "run_id": f"{name}/{config.codes[side]}",
-            "experiment": name,
-            "kind": "baseline",
-            "seed": None,
-            **_measured(config, side, _baseline_folder(config, name, side)),
-            "log": None,
-            "encoder_log": None,
-            "paper_mse": None,
-        }
-        for side in SIDES
-        for name in BASELINES
-    ]
-
-
-def _measured(config: ExperimentsConfig, side: str, run_folder: Path) -> dict[str, Any]:
+def _measured(config: ExperimentsConfig, plan: Plan, side: Side, run_folder: Path) -> dict[str, Any]:
     """What a run was measured on, and the numbers of its own `all_results.json`."""
     results = json.loads((run_folder / "all_results.json").read_text(encoding="utf-8"))
-    task = task_section(config, side)
     return {
         "language": config.codes[side],
-        "task": Path(task.get("test_file") or task["dataset_name"]).name,
+        "task": plan.tasks[side].name,
         **{f"n_{split}": results.get(f"n_{split}", 0) for split in ("train", "validation", "test")},
         **{name: value for name, value in results.items() if name.startswith("test_") or name in TOKENS},
-        "predictions": str((run_folder / "predictions.csv").relative_to(config.output_dir)),
+        "predictions": (run_folder / "predictions.csv").relative_to(config.output_dir).as_posix(),
         "started": results["started"],
         "seconds": results["seconds"],
     }
+
+
+def main(argv: Sequence[str]) -> str:
+    """Parse, run, report, and return the closing lines: the table, and where everything is."""
+    about = "From source text to the report, each step skipped where an earlier run has finished it."
+    (config,) = RecipeParser([ExperimentsConfig], prog="hf-xling experiments", description=about).parse(argv)
+    run_experiments(config)
+    report = write_report(config.output_dir)
+    return (
+        f"{results_table(report.summaries)}\n\n"
+        f"a row a run: {Path(config.output_dir) / RESULTS_FILE}\n"
+        f"report:      {report.html}"
+    )

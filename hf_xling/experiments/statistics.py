@@ -11,11 +11,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import numpy
 
 from hf_xling.errors import InputError
+from hf_xling.labels import BadRow, number_of
 from hf_xling.regression.metrics import METRICS
 from hf_xling.tables import read_table
 
@@ -143,16 +144,21 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.language, run.experiment), []).append(run)
-    means = {key: _mean_and_spread(group, "mse")[0] for key, group in groups.items()}
-    baselines = {key for key, group in groups.items() if group[0].kind == "baseline"}
+    means = {key: float(numpy.mean([run.test_mse for run in group])) for key, group in groups.items()}
     summaries = []
     for key, group in groups.items():
         language, experiment = key
-        spread = {}
+        values: dict[str, Any] = {}
         for metric in METRICS:
-            spread[f"{metric}_mean"], spread[f"{metric}_std"] = _mean_and_spread(group, metric)
+            values[f"{metric}_mean"], values[f"{metric}_std"] = _mean_and_spread(group, metric)
+        for name in TOKENS:
+            values[name] = max((value for run in group if (value := getattr(run, name)) is not None), default=None)
         direct = (language, f"{language}-direct")
-        others = [other for other in groups if other in baselines and other[0] == language and other != key]
+        others = [
+            other
+            for other, own in groups.items()
+            if own[0].kind == "baseline" and other[0] == language and other != key
+        ]
         summaries.append(
             Summary(
                 experiment=experiment,
@@ -164,38 +170,32 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
                 run_ids=tuple(run.run_id for run in group),
                 paper_mse=group[0].paper_mse,
                 difference_to_direct=means[key] - means[direct] if direct in means and key != direct else None,
-                beats={other[1]: means[key] < means[other] for other in others},
-                **spread,
-                **{name: _largest(group, name) for name in TOKENS},
+                beats={name: means[key] < means[language, name] for _, name in others},
+                **values,
             )
         )
     return summaries
 
 
-def _largest(runs: Sequence[Run], name: str) -> float | None:
-    return max((value for run in runs if (value := getattr(run, name)) is not None), default=None)
-
-
 def read_predictions(folder: str | Path, run: Run) -> tuple[numpy.ndarray, numpy.ndarray]:
     """The true and the predicted ratings of `run`, which must give the MSE that its row reports.
+
+    Returns:
+        (n_test,) float64 each.
 
     Raises:
         InputError: the file is missing or unreadable, or belongs to another run than the row.
     """
     path = Path(folder) / run.predictions
     table = read_table(path).require_rows()
-    columns = []
-    for name in ("label", "prediction"):
-        numbers = []
+    columns: dict[str, list[float]] = {"label": [], "prediction": []}
+    for name, numbers in columns.items():
         for index, value in enumerate(table.column(name)):
             try:
-                numbers.append(float(value))
-            except (TypeError, ValueError):
-                numbers.append(math.nan)
-            if not math.isfinite(numbers[-1]):
-                raise InputError(f"{table.where(index)}: {name} is {value!r}; a number is needed")
-        columns.append(numpy.array(numbers))
-    true, predicted = columns
+                numbers.append(number_of(value))
+            except BadRow as bad:
+                raise InputError(f"{table.where(index)}: {name} is {value!r}; a number is needed") from bad
+    true, predicted = map(numpy.array, columns.values())
     if len(true) != run.n_test:
         raise InputError(f"{path}: has {len(true)} rows; {run.run_id} in {RESULTS_FILE} has n_test {run.n_test}")
     mse = float(numpy.square(predicted - true).mean())
@@ -221,7 +221,7 @@ def read_history(folder: str | Path, log: str) -> list[dict[str, Any]]:
     return history
 
 
-def _mean_and_spread(group: Sequence[Run], metric: str) -> tuple[Any, Any]:
+def _mean_and_spread(group: Sequence[Run], metric: str) -> tuple[float | None, float | None]:
     """Mean and sample standard deviation; none where a run lacks the value, as a mean of the rest would flatter."""
     values = [getattr(run, f"test_{metric}") for run in group]
     if None in values:
@@ -245,14 +245,14 @@ def _require_same(runs: Sequence[Run], field: str, *among: str) -> None:
 
 def _parse(line: str, where: str) -> Run:
     try:
-        row = json.loads(line, parse_constant=_refuse_constant)
+        row = json.loads(line)
     except ValueError as error:
         raise InputError(
             f"{where}: not valid JSON ({error}); if a run was cut off here, delete the line and run it again"
         ) from error
     if not isinstance(row, dict):
         raise InputError(f"{where}: is {type(row).__name__}; an object a line is needed")
-    values = {}
+    values: dict[str, Any] = {}
     for field in fields(Run):
         kinds = get_args(_HINTS[field.name]) or (_HINTS[field.name],)
         if field.name not in row and type(None) not in kinds:
@@ -260,39 +260,35 @@ def _parse(line: str, where: str) -> Run:
         value = row.get(field.name)
         if float in kinds and type(value) is int:
             value = float(value) if abs(value) < 1e300 else math.inf
-        if type(value) not in kinds:
-            raise InputError(f"{where}: `{field.name}` is {value!r}; {_NEEDED[kinds[0]]} is needed")
         values[field.name] = value
-        problem = _problem(field.name, value)
-        if problem:
-            raise InputError(f"{where}: `{field.name}` is {value!r}; {problem}")
+        if needed := _needed(field.name, value, kinds):
+            raise InputError(f"{where}: `{field.name}` is {value!r}; {needed} is needed")
     return Run(**values)
 
 
-def _problem(name: str, value: Any) -> str | None:
-    """What is wrong with a value of the right type, if anything."""
+def _needed(name: str, value: Any, kinds: Sequence[type]) -> str | None:
+    """What the field `name` needs where it has another value; None where it may have this one."""
+    if type(value) not in kinds:
+        return {str: "a text", int: "a whole number", float: "a number"}[kinds[0]]
+    if value is None:
+        return None
     if isinstance(value, str) and not (value.strip() and value.isprintable()):
-        return "text that is printable and not empty is needed"
+        return "text that is printable and not empty"
     if isinstance(value, float) and not math.isfinite(value):
-        return "a finite number is needed"
-    if name in ("test_mse", "test_rmse", "test_mae", "paper_mse", "seconds") and value is not None and value < 0:
-        return "it cannot be negative"
+        return "a finite number"
+    if name in ("test_mse", "test_rmse", "test_mae", "paper_mse", "seconds") and value < 0:
+        return "a number from 0"
     if name == "n_test" and value < 1:
-        return "a test set has rows"
+        return "a test set with rows"
     if name == "kind" and value not in KINDS:
-        return f"it is one of {', '.join(KINDS)}"
+        return f"one of {', '.join(KINDS)}"
     if name == "language" and not LANGUAGE.fullmatch(value):
-        return "a language code is needed, such as ta or zh-Hant"
-    if name in ("predictions", "log", "encoder_log") and value is not None:
+        return "a language code such as ta or zh-Hant"
+    if name in ("predictions", "log", "encoder_log"):
         path = PurePosixPath(value)
         if path.is_absolute() or ".." in path.parts:
-            return "a path within the folder of the results is needed"
+            return "a path within the folder of the results"
     return None
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
-
-
 _HINTS = get_type_hints(Run)
-_NEEDED = {str: "a text", int: "a whole number", float: "a number"}

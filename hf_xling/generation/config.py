@@ -32,9 +32,7 @@ class GenerateConfig:
         metadata={"help": "paraphrase, translate, summarise, synonyms or shuffle; any name with a --prompt of your own"}
     )
     language: str = field(
-        metadata={
-            "help": f"language of the answers: {', '.join(LANGUAGES)}, a .yaml profile, or a code with --language_name"
-        }
+        metadata={"help": f"language of the answers: {', '.join(LANGUAGES)}, or a .yaml file that describes another"}
     )
     endpoint: list[str] = field(
         default_factory=list, metadata={"help": "base URL of the endpoint, such as http://127.0.0.1:8080; or several"}
@@ -44,13 +42,6 @@ class GenerateConfig:
         metadata={"help": "no endpoint: serve this model (a folder or Hub id) on this machine for the run"},
     )
     source_language: str = field(default="en", metadata={"help": "language of the input: a code or a profile (.yaml)"})
-    language_name: str | None = field(default=None, metadata={"help": "English name of --language, as prompts say it"})
-    language_script: list[str] | None = field(
-        default=None, metadata={"help": "Unicode ranges of the letters of --language, such as 0900-097F"}
-    )
-    length_factor: float | None = field(
-        default=None, metadata={"help": "characters of a text in --language to those of its English original"}
-    )
     prompt: str | None = field(default=None, metadata={"help": "YAML file with a prompt of your own"})
     text_column: list[str] = field(
         default_factory=lambda: ["text"], metadata={"help": "column with the texts; several are taken together"}
@@ -86,7 +77,7 @@ class GenerateConfig:
     )
     token_budget: float = field(
         default=3.0,
-        metadata={"help": "tokens of the first try to those that the text lets expect; 0: always max_new_tokens"},
+        metadata={"help": "tokens of the first try to those that the text is likely to need; 0: always max_new_tokens"},
     )
     max_new_tokens: int = field(default=1024, metadata={"help": "tokens an answer may have at most, in its last try"})
     temperature: float = field(default=0.7, metadata={"help": "sampling temperature; 0 is greedy"})
@@ -105,10 +96,8 @@ class GenerateConfig:
     def __post_init__(self) -> None:
         if isinstance(self.endpoint, str):
             self.endpoint = [self.endpoint]
-        self.profile: Language = get_language(
-            self.language, name=self.language_name, script=self.language_script, length_factor=self.length_factor
-        )
-        self.source_profile: Language = get_language(self.source_language, flag="--source_language")
+        self.profile: Language = get_language(self.language)
+        self.source_profile: Language = get_language(self.source_language, "--source_language")
         self.template: PromptTemplate = get_template(self.task, self.prompt)
         self.template.instruction_text(self.source_profile, self.profile)  # what it cannot say in them is known now
         self._check_endpoints()

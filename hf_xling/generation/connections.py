@@ -7,15 +7,11 @@ at 1,024 it takes 3 ms a request, so that one core cannot keep the endpoint busy
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.request import getproxies
 
-import huggingface_hub
-
-# The HTTP library of the installed huggingface_hub: httpx in its major version 1, httpx2 in 2.
-httpx: Any = importlib.import_module("httpx" if huggingface_hub.__version__.startswith("1.") else "httpx2")
+from huggingface_hub.utils import httpx  # in its major version 2, httpx2
 
 
 def transport_for_many(trust_env: bool) -> Connections | None:

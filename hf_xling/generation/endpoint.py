@@ -16,9 +16,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from huggingface_hub import AsyncInferenceClient, get_token, set_async_client_factory
 from huggingface_hub.errors import InferenceTimeoutError
+from huggingface_hub.utils import httpx
 
 from hf_xling.errors import EndpointError, InputError, one_line
-from hf_xling.generation.connections import httpx, transport_for_many
+from hf_xling.generation.connections import transport_for_many
 from hf_xling.generation.protocol import (
     RequestError,
     failure_of,
@@ -181,7 +182,7 @@ class EndpointClient:
             async with asyncio.timeout(self.timeout):
                 # What the library makes of the answer is not used: it fails on fields that nobody asked for.
                 with suppress(*MALFORMED):
-                    await (self._generate(request) if self.wire == "generate" else self._chat(request))
+                    await self._ask(request)
             body = _body.get()
             is_chat = self.wire == "chat"
             answer = read_chatted(body, request.parameters.get("seed")) if is_chat else read_generated(body)
@@ -255,14 +256,14 @@ class EndpointClient:
             told = f"does not answer with a list of models{self._by_proxy}" if models is None else told
         raise InputError(f"--endpoint {self.name}: {told} at /v1/models; give the one to ask for as --model")
 
-    async def _generate(self, request: Request) -> None:
-        # `POST /` answers a list and may echo the prompt, so the path is always named.
-        await self._inference.text_generation(
-            request.prompt, model=f"{self.url}/generate", details=True, return_full_text=False, **request.parameters
-        )
-
-    async def _chat(self, request: Request) -> None:
-        await self._inference.chat_completion(request.prompt, model=self.model, **request.parameters)
+    async def _ask(self, request: Request) -> None:
+        if isinstance(request.prompt, str):
+            # `POST /` answers a list and may echo the prompt, so the path is always named.
+            path, options = f"{self.url}/generate", {"details": True, "return_full_text": False, **request.parameters}
+            await self._inference.text_generation(request.prompt, model=path, **options)
+        else:
+            messages: list[Any] = request.prompt
+            await self._inference.chat_completion(messages, model=self.model, **request.parameters)
 
     def _failure(self, error: Exception) -> RequestError:
         """`error` as the project's own, without the key for the endpoint, and with the proxy that may be the cause."""

@@ -1,13 +1,20 @@
-"""Filling the ledger: what it lacks goes through the window, and comes back as entries."""
+"""Filling the ledger: what it lacks goes through the window, and comes back as entries.
+
+The processes of one launch (`accelerate launch -m hf_xling.generation.stage …`) share the work. Reading RANK and
+WORLD_SIZE needs no torch; waiting for other processes does, and imports it where there are some.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
 
 from tqdm import tqdm
 
@@ -18,15 +25,42 @@ from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.endpoint import EndpointClient, EndpointInfo
 from hf_xling.generation.ledger import Ledger
 from hf_xling.generation.pool import Endpoint, Pool
-from hf_xling.generation.preview import LONG_RUN, candidates, show_check
-from hf_xling.generation.ranks import Ranks
 from hf_xling.generation.records import Completion, Request
 from hf_xling.generation.rows import ERRORS_OF_TEXTS
-from hf_xling.generation.window import Window
+from hf_xling.generation.window import LONGEST_WAIT, Window
 
 HEADROOM = 0.1  # of what /info allows is left to others
 DEFAULT_IN_FLIGHT = 64  # where the endpoint does not say what it takes
-GRACE = 10.0  # seconds that answers in flight have to come in after an interruption
+GRACE = 10.0
+LONG_RUN = 100  # missing answers from which on a row is checked first
+CHECKED_ROWS = 3  # texts that may be refused before the endpoint is held to refuse all
+SHOWN_CHARACTERS = 2000  # of a prompt or an answer
+LONGEST_STAGE = timedelta(days=30)  # torch's own limit on waiting is half an hour; a rank may have hours more to do
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's number in a launch, and how many processes there are."""
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """As a launcher has set them; one process where there is none."""
+        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that speaks to the user and writes the rows."""
+        return self.rank == 0
+
+    def wait_for_all(self) -> None:
+        """Return when every process has come here."""
+        if self.world > 1:
+            from accelerate import PartialState
+
+            PartialState(cpu=True, timeout=LONGEST_STAGE).wait_for_everyone()
 
 
 @dataclass
@@ -39,10 +73,11 @@ class Spent:
     seconds: float = 0.0
 
 
-async def connect(
-    config: GenerateConfig, urls: Sequence[str], stack: AsyncExitStack, ranks: Ranks | None = None
-) -> Pool:
+async def connect(config: GenerateConfig, urls: Sequence[str], stack: AsyncExitStack, world: int = 1) -> Pool:
     """Ask all endpoints what they serve, and make a pool of them. `stack` closes them.
+
+    Args:
+        world: how many processes share what the endpoints take at a time.
 
     Raises:
         EndpointError: one of them cannot be used.
@@ -52,18 +87,19 @@ async def connect(
     for url in urls:
         client = EndpointClient(url, config.wire, config.timeout, model=config.model, api_key=config.api_key)
         info = await (await stack.enter_async_context(client)).info()
-        endpoints.append(Endpoint(client, info, _most_in_flight(config, info, ranks or Ranks())))
+        most = config.max_in_flight or DEFAULT_IN_FLIGHT
+        if config.max_in_flight is None and info.max_concurrent_requests is not None:
+            most = int(info.max_concurrent_requests * (1 - HEADROOM))
+        endpoints.append(Endpoint(client, info, max(1, most // world)))
     first = endpoints[0]
     for endpoint in endpoints[1:]:
-        one, other = ((e.info.model_id, e.info.model_sha) for e in (first, endpoint))
+        one, other = (f"{e.info.model_id} ({e.info.model_sha or 'no sha'})" for e in (first, endpoint))
+        names = endpoint.client.name, first.client.name
         if endpoint.info.wire != first.info.wire:
-            raise InputError(
-                f"--endpoint {endpoint.client.name}: speaks another wire than {first.client.name}; give --wire"
-            )
+            raise InputError(f"--endpoint {names[0]}: speaks another wire than {names[1]}; give --wire")
         if one != other and not config.allow_mixed_models:
             raise InputError(
-                f"--endpoint {endpoint.client.name}: serves {_named(*other)}, but {first.client.name} serves "
-                f"{_named(*one)}; --allow_mixed_models takes both"
+                f"--endpoint {names[0]}: serves {other}, but {names[1]} serves {one}; --allow_mixed_models takes both"
             )
     return Pool(endpoints, config.longest_outage)
 
@@ -80,14 +116,26 @@ def common_info(pool: Pool) -> EndpointInfo:
 class Filling:
     """Asks for what the ledger lacks.
 
+    Args:
+        grace: seconds that answers in flight have to come in after an interruption.
+        longest_wait: seconds before a request that failed is sent again, at most.
+
     Attributes:
         spent: what it has taken so far.
     """
 
-    def __init__(self, asker: Asker, pool: Pool, ledger: Ledger, ranks: Ranks):
+    def __init__(
+        self,
+        asker: Asker,
+        pool: Pool,
+        ledger: Ledger,
+        ranks: Ranks,
+        grace: float = GRACE,
+        longest_wait: float = LONGEST_WAIT,
+    ):
         self.asker, self.pool, self.ledger, self.ranks = asker, pool, ledger, ranks
+        self.grace, self.longest_wait = grace, longest_wait
         self.spent = Spent()
-        self._window: Window | None = None
         self._progress: tqdm | None = None
         self._answered: Request | None = None
 
@@ -106,43 +154,43 @@ class Filling:
         name = f"{config.task} to {config.profile.code}" + (f", rank {self.ranks.rank}" if self.ranks.world > 1 else "")
         with tqdm(desc=name, total=missing.share, initial=missing.share - len(missing), unit="text") as self._progress:
             self._progress.update(before)
-            shown = asyncio.create_task(self._show_state(self._progress))
-            try:
-                await self._send(missing.requests())
-            finally:
-                shown.cancel()
+            await self._send(missing.requests())
         self.spent.seconds = time.monotonic() - started
 
     async def _check(self, missing: Missing) -> None:
-        errors = []
-        for request in candidates(missing):
+        """Try the first text that is missing, then the shortest of the next thousand, until one is answered."""
+        first, *others = missing.requests(range(min(len(missing), 1000)))
+        errors: list[str] = []
+        for request in [first, *sorted(others, key=lambda request: len(request.source))][:CHECKED_ROWS]:
             await self._send(iter([request]))
             last, completion, _ = self.asker.outcome(self.ledger, request.source, request.sample)
             if completion is not None and completion.error is None:
-                note(show_check(last, completion))
+                answer = shortened(completion.text or "(nothing)")
+                note(f"check of one row\n{shown_prompt(last.prompt)}\n--- answers ---\n{answer}\n---")
                 return
-            errors.append(completion.error if completion is not None else "no answer")
+            errors.append((completion and completion.error) or "no answer")
             if not errors[-1].startswith(ERRORS_OF_TEXTS):
                 break
         urls = ", ".join(endpoint.client.name for endpoint in self.pool.endpoints)
         raise EndpointError(f"--endpoint {urls}: the check of one row failed: {'; '.join(dict.fromkeys(errors))}")
 
     async def _send(self, requests: Iterator[Request]) -> None:
-        stop, answered = self.asker.config.template.stop, self._answered
-        window = self._window = Window(requests, self.pool, self._record, stop, answered=answered)
+        stop = self.asker.config.template.stop
+        window = Window(requests, self.pool, self._record, stop, self.longest_wait, self._answered)
+        shown = asyncio.create_task(self._show_state(window))
         try:
-            with _drained_by_signals(window):
+            with _drained_by_signals(window, self.grace):
                 await window.run()
         finally:
+            shown.cancel()
             self.spent.requests += window.sent
 
-    async def _show_state(self, progress: tqdm) -> None:
+    async def _show_state(self, window: Window) -> None:
         """Say each second how many requests are in flight and were sent, or what the run waits for."""
-        while True:
+        while self._progress is not None:
             await asyncio.sleep(1)
-            sent, in_flight = self.spent.requests + self._window.sent, self._window.in_flight
-            counts = f"{in_flight}/{self.pool.limit} in flight, {sent:,} sent"
-            progress.set_postfix_str(self.pool.waits_for or counts)
+            counts = f"{window.in_flight}/{self.pool.limit} in flight, {self.spent.requests + window.sent:,} sent"
+            self._progress.set_postfix_str(self.pool.waits_for or counts)
 
     def _record(self, request: Request, completion: Completion) -> Request | None:
         self.ledger.add(request.key, completion)
@@ -155,7 +203,7 @@ class Filling:
 
 
 @contextmanager
-def _drained_by_signals(window: Window) -> Iterator[None]:
+def _drained_by_signals(window: Window, grace: float) -> Iterator[None]:
     """Let SIGINT and SIGTERM drain `window`; the second of them, or a long wait, ends it at once."""
     loop, signals = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
     came = 0
@@ -166,9 +214,9 @@ def _drained_by_signals(window: Window) -> Iterator[None]:
         if came > 1:
             window.drop()
         else:
-            note(f"interrupted: waiting up to {GRACE:.0f} seconds for {window.in_flight} answers (again: drop them)")
+            note(f"interrupted: waiting up to {grace:.0f} seconds for {window.in_flight} answers (again: drop them)")
             window.drain()
-            loop.call_later(GRACE, window.drop)
+            loop.call_later(grace, window.drop)
 
     # Only the main thread may set handlers; elsewhere signals are the business of whoever runs there.
     with suppress(RuntimeError, ValueError, NotImplementedError):
@@ -182,16 +230,13 @@ def _drained_by_signals(window: Window) -> Iterator[None]:
                 loop.remove_signal_handler(number)
 
 
-def _most_in_flight(config: GenerateConfig, info: EndpointInfo, ranks: Ranks) -> int:
-    """Requests at a time to one endpoint from this process; the processes of a launch share what it takes."""
-    if config.max_in_flight is not None:
-        most = config.max_in_flight
-    elif info.max_concurrent_requests is not None:
-        most = int(info.max_concurrent_requests * (1 - HEADROOM))
-    else:
-        most = DEFAULT_IN_FLIGHT
-    return max(1, most // ranks.world)
+def shown_prompt(prompt: str | Sequence[Mapping[str, str]]) -> str:
+    """A prompt, or chat messages, for the user."""
+    if isinstance(prompt, str):
+        return shortened(prompt)
+    return "\n".join(f"{message['role']}: {shortened(message['content'])}" for message in prompt)
 
 
-def _named(model_id: str | None, model_sha: str | None) -> str:
-    return f"{model_id} ({model_sha or 'no sha'})"
+def shortened(text: str) -> str:
+    """`text`, without what is behind its first `SHOWN_CHARACTERS`."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"

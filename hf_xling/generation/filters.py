@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow
 
 from hf_xling.errors import InputError
-from hf_xling.generation.chatter import Preambles
-from hf_xling.generation.function_words import function_words, in_other_language, uncontracted
+from hf_xling.generation.chatter import Preambles, refuses
 from hf_xling.generation.languages import Language
 from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion
-from hf_xling.generation.refusals import refuses
-from hf_xling.generation.scores import PromptEcho, copy, fold, numerals_kept, repetition, words_lost
+from hf_xling.generation.scores import (
+    PromptEcho,
+    copy,
+    function_words,
+    in_other_language,
+    numerals_kept,
+    repetition,
+    uncontracted,
+    words_lost,
+    words_only,
+)
 
 # So many characters more or less are no fault ("Hi" → "Hello there", "Thank you very much" → "நன்றி").
 LENGTH_SLACK = 20
@@ -157,8 +164,8 @@ class Judge:
         self._is_english = self._function_words == function_words("en")
         self._preambles = Preambles(source_language.name, language.name)
 
-    def __call__(self, source: str, completion: Completion, similarity: float | None = None) -> Verdict:
-        """The verdict on `completion` as the answer to `source`; `similarity` is the cosine of the two, if known."""
+    def __call__(self, source: str, completion: Completion) -> Verdict:
+        """The verdict on `completion` as the answer to `source`."""
         if completion.error is not None:
             return Verdict(None, _UNSCORED, (f"endpoint: {completion.error}",))
         said = read_answer(completion.text or "", source)
@@ -168,13 +175,13 @@ class Judge:
         expected = len(source.strip()) * self._length_factor
         answer, rest = self._split(said.text, expected)
         text, preamble = self._preambles.strip(source, answer)
-        folded = fold(text)
+        folded = words_only(text)
         hollow = preamble is not None and not folded
         if hollow:
-            text, preamble, folded = answer, None, fold(answer)
+            text, preamble, folded = answer, None, words_only(answer)
         if not folded:
             return Verdict(completion.text, _UNSCORED, ("empty",), said.reasoning)
-        config, summary, folded_source = self.config, self.task == "summarise", fold(source)
+        config, summary, folded_source = self.config, self.task == "summarise", words_only(source)
         likeness = copy(*self._words(folded_source, folded), self.task, self._function_words)
         echo = self._prompt_echo(source, text, folded)
         looped = repetition(text, folded)
@@ -196,7 +203,7 @@ class Judge:
             "numerals_kept": kept,
             "refusal": refusal,
             "preamble": preamble,
-            "similarity": similarity,
+            "similarity": None,
         }
         checks = (
             ("refusal", refusal),
@@ -214,9 +221,14 @@ class Judge:
             ("words", self.task == "shuffle" and self._same_language and not self._keeps_words(folded_source, folded)),
             ("length", not self._fits(len(text), expected)),
             ("numerals", kept is not None and kept < config.min_numerals_kept),
-            ("similarity", similarity is not None and not similarity >= config.min_similarity),
         )
         return Verdict(text, scores, tuple([name for name, fails in checks if fails]), said.reasoning)
+
+    def compared(self, verdict: Verdict, similarity: float) -> Verdict:
+        """`verdict`, which has scores, with the cosine of the answer and its source."""
+        failed = () if similarity >= self.config.min_similarity else ("similarity",)
+        scores = {**verdict.scores, "similarity": similarity}
+        return replace(verdict, scores=scores, failed=(*verdict.failed, *failed))
 
     def _split(self, answer: str, expected: float) -> tuple[str, str]:
         """`answer` in two: what is read of it, and the rest of one that is far too long whatever the rest says."""
@@ -227,7 +239,7 @@ class Judge:
         """Both texts, of contractions the words where words are compared."""
         if not self._is_english or self.task not in ("synonyms", "shuffle"):
             return source, answer
-        return uncontracted(source, "en"), uncontracted(answer, "en")
+        return uncontracted(source), uncontracted(answer)
 
     def _keeps_words(self, source: str, answer: str) -> bool:
         """Whether a shuffled sentence has the words of its source, but for a few where grammar asks for others."""
@@ -250,44 +262,18 @@ class Judge:
 class Duplicates:
     """The answers given so far, each with where it came from first: a request, which several rows may share.
 
-    Two 8-byte digests an answer, in a table with open addressing that is at most two thirds full: 24 to 48 bytes. Among
-    a million answers the chance that any two digests coincide is 3 in 100 million.
+    Two 8-byte digests an answer, some 160 bytes of memory. Among a million answers the chance that any two digests
+    coincide is 3 in 100 million.
     """
 
     def __init__(self) -> None:
-        self._count = 0
-        self._answers, self._origins = array("Q", bytes(8 * 1024)), array("Q", bytes(8 * 1024))
+        self._origins: dict[int, int] = {}
 
     def seen(self, origin: str, answer: str) -> bool:
-        """Whether `fold(answer)` came from another origin than `origin` first; that origin may give it again."""
-        digest, origin = _digest(fold(answer)), _digest(origin)
-        slot = self._slot(digest)
-        if self._answers[slot]:
-            return self._origins[slot] != origin
-        self._answers[slot], self._origins[slot] = digest, origin
-        self._count += 1
-        if 3 * self._count > 2 * len(self._answers):
-            self._grow()
-        return False
-
-    def _slot(self, digest: int) -> int:
-        """Where `digest` stands, or the free slot that is its own."""
-        answers, mask = self._answers, len(self._answers) - 1
-        slot = digest & mask
-        while answers[slot] not in (0, digest):
-            slot = (slot + 1) & mask
-        return slot
-
-    def _grow(self) -> None:
-        answers, origins = self._answers, self._origins
-        size = 2 * answers.itemsize * len(answers)
-        self._answers, self._origins = array("Q", bytes(size)), array("Q", bytes(size))
-        for digest, origin in zip(answers, origins, strict=True):
-            if digest:
-                slot = self._slot(digest)
-                self._answers[slot], self._origins[slot] = digest, origin
+        """Whether `words_only(answer)` came from another origin than `origin` first; that one may give it again."""
+        digest = _digest(origin)
+        return self._origins.setdefault(_digest(words_only(answer)), digest) != digest
 
 
 def _digest(text: str) -> int:
-    """8 bytes of BLAKE2 as a number; never 0, which marks a free slot."""
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) or 1
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -1,4 +1,4 @@
-"""Language profiles: what prompts call a language, how to recognise its script, and how long its texts are.
+"""Languages: their codes, what prompts call them, how to recognise their scripts, and how long their texts are.
 
 The built-in profiles are in `languages.yaml`, one document each; a user's own file has the same form.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import math
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import yaml
 
 from hf_xling.errors import InputError, one_line
-from hf_xling.generation import iso639
+from hf_xling.folding import Characters
 
 # Letters and combining marks of the Latin script, with the apostrophe-like letters (02BB, 02BC) of many orthographies.
 LATIN = (
@@ -50,87 +51,81 @@ class Language:
 
     def script_share(self, text: str) -> float:
         """The share of the letters and marks of `text` that belong to this language's script; 1.0 if it has none."""
-        letters = text.translate(self._letter_classes)
-        return letters.count(_INSIDE) / len(letters) if letters else 1.0
+        letters = text.translate(self._letters)
+        return letters.count("i") / len(letters) if letters else 1.0
 
     @cached_property
-    def _letter_classes(self) -> _LetterClasses:
-        return _LetterClasses(self.script)
+    def _letters(self) -> Characters:
+        """Each letter or mark inside the script becomes an `i`, each outside an `o`; all else goes."""
+
+        def becomes(point: int, category: str) -> str | None:
+            inside = any(low <= point <= high for low, high in self.script)
+            return ("i" if inside else "o") if category[0] in "LM" else None
+
+        return Characters(becomes)
 
 
-_INSIDE, _OUTSIDE = "i", "o"
-
-
-class _LetterClasses(dict[int, str | None]):
-    """A table for `str.translate`: code point → in the script, outside of it, or None for what is no letter or mark.
-
-    It fills itself, so that each character is looked up in the Unicode tables once and not a million times.
-    """
-
-    def __init__(self, script: tuple[tuple[int, int], ...]):
-        super().__init__()
-        self._script = script
-
-    def __missing__(self, point: int) -> str | None:
-        if unicodedata.category(chr(point))[0] not in "LM":
-            self[point] = None
-        else:
-            self[point] = _INSIDE if any(low <= point <= high for low, high in self._script) else _OUTSIDE
-        return self[point]
-
-
-def get_language(
-    code: str,
-    *,
-    flag: str = "--language",
-    name: str | None = None,
-    script: Sequence[str] | None = None,
-    length_factor: float | None = None,
-) -> Language:
-    """The profile of a language.
-
-    Args:
-        code: the code of a built-in profile, the path of a YAML file that describes a language (it ends in `.yaml` or
-            `.yml`), or any other code, together with a `name`.
-        flag: the option that gave `code`; those of the other arguments are `{flag}_name`, `{flag}_script` and
-            `--length_factor`. Errors name them.
-        name, script, length_factor: what to put in place of the profile's own. A script is a list of code points
-            and ranges of them in hexadecimal (`["0900-097F", "1CD0-1CFF"]`). A language without a profile gets the
-            Latin script and a factor of 1 where they are not given.
+def get_language(code: str, flag: str = "--language") -> Language:
+    """The profile of a language: a built-in one by its code, or that in a YAML file by its path.
 
     Raises:
-        InputError: an unknown code without a name, a file that does not describe a language, or a bad value.
+        InputError: an unknown code, or a file that does not describe a language. The message begins with `flag`, the
+            option that gave `code`.
     """
-    flags = {"name": f"{flag}_name", "script": f"{flag}_script", "length_factor": "--length_factor"}
-    values = {"name": name, "script": script, "length_factor": length_factor}
-    given = {key: _checked(key, value, flags[key]) for key, value in values.items() if value is not None}
-    if _is_file(code):
-        where = f"{flag} {code}"
-        documents = read_mappings(Path(code), Language, where)
-        if len(documents) != 1:
-            raise InputError(f"{where}: describes {len(documents)} languages; a file of one is needed")
-        language = _language(documents[0], where)
-    elif code in LANGUAGES:
-        language = LANGUAGES[code]
-    elif "name" in given:
-        return _described({"code": _checked("code", code, flag), **given})
-    else:
-        # Those options exist for the language of the answers; the source's is described by a file.
-        options = f"{flags['name']}, {flags['script']} and --length_factor, or by " if flag == "--language" else ""
+    if not _is_file(code):
+        if code in LANGUAGES:
+            return LANGUAGES[code]
         raise InputError(
-            f"{flag} {code}: no profile of that language; known are {', '.join(LANGUAGES)}; "
-            f"describe another by {options}a file ({flag} FILE.yaml)"
+            f"{flag} {code}: no profile of that language; known are {', '.join(LANGUAGES)}; describe another by a file "
+            f"({flag} FILE.yaml)"
         )
-    return dataclasses.replace(language, **given) if given else language
+    where = f"{flag} {code}"
+    documents = read_mappings(Path(code), Language, where)
+    if len(documents) != 1:
+        raise InputError(f"{where}: describes {len(documents)} languages; a file of one is needed")
+    return _language(documents[0], where)
 
 
 def _is_file(code: str) -> bool:
     return code.endswith((".yaml", ".yml"))
 
 
+@cache
+def iso_names() -> Mapping[str, str]:
+    """The English name of each language by its ISO 639 code, as the Hub lists them."""
+    spec = find_spec("datasets")  # which takes a second to import
+    assert spec is not None and spec.origin is not None, "setup.cfg asks for it"
+    text = (Path(spec.origin).parent / "utils/resources/languages.json").read_text(encoding="utf-8")
+    listed = {code: re.split(r" \(|;", name)[0] for code, name in json.loads(text).items() if len(code) < 4}
+    return {code: name.strip() for code, name in listed.items()}
+
+
+@cache
+def _shorter_codes() -> Mapping[str, str]:
+    pairs = yaml.safe_load(files(__package__).joinpath("iso639.yaml").read_text("utf-8"))["pairs"].split()
+    return dict(zip(pairs[1::2], pairs[::2], strict=True))
+
+
+def base_code(code: str) -> str:
+    """`code` in lower case without region and script: `pt` of `pt-BR`."""
+    return re.split("[-_]", code.lower())[0]
+
+
+def iso_code(code: str) -> str | None:
+    """The code that stands for `code` on the Hub, without region and script; None where it is no code of a language.
+
+    ISO 639 has two letters for some languages, which the Hub then wants, and three for all.
+
+    >>> iso_code("pt-BR"), iso_code("tam"), iso_code("Tamil")
+    ('pt', 'ta', None)
+    """
+    base = _shorter_codes().get(base_code(code), base_code(code))
+    return base if base in iso_names() else None
+
+
 def language_name(code: str) -> str:
     """The English name of a language: of its built-in profile, else of ISO 639; the code where neither has one."""
-    return LANGUAGES[code].name if code in LANGUAGES else iso639.names().get(iso639.iso_code(code) or "", code)
+    return LANGUAGES[code].name if code in LANGUAGES else iso_names().get(iso_code(code) or "", code)
 
 
 def language_code(value: str, flag: str) -> str:
@@ -176,12 +171,8 @@ def read_mappings(path: Path | Traversable, dtype: type, where: str) -> list[dic
 
 
 def _language(mapping: Mapping[str, Any], where: str) -> Language:
-    """The language that a document of a file describes."""
-    return _described({key: _checked(key, value, f"{where}, `{key}`") for key, value in mapping.items()})
-
-
-def _described(values: Mapping[str, Any]) -> Language:
-    """The language of checked `values`; one without `tokens_per_character` gets an estimate by its script."""
+    """The language that a document of a file describes; without `tokens_per_character` an estimate by its script."""
+    values = {key: _checked(key, value, f"{where}, `{key}`") for key, value in mapping.items()}
     # LLaMA 3's tokenizer, which works on bytes, needs from 0.2 (English, Hindi) to 0.65 (Telugu) tokens for one.
     letter = chr(values.get("script", LATIN)[0][0])
     return Language(**{"tokens_per_character": len(letter.encode("utf-8", "surrogatepass")) * 2 / 3, **values})
@@ -202,8 +193,9 @@ def _checked(key: str, value: Any, where: str) -> Any:
     if not isinstance(value, str) or not value.strip():
         hint = " (YAML reads some words so: put it in quotes)" if isinstance(value, bool) else ""
         raise InputError(f"{where}: a text is needed, not {value!r}{hint}")
-    if key == "code" and not (_CODE.fullmatch(value) and iso639.iso_code(value)):
-        nearest = iso639.nearest_code(value)
+    if key == "code" and not (_CODE.fullmatch(value) and iso_code(value)):
+        name = value.strip().casefold()
+        nearest = next((code for code, known in iso_names().items() if known.casefold() == name), None)
         hint = f"; did you mean {nearest}?" if nearest else ""
         raise InputError(f"{where}: {value!r} is no language code such as ta or pt-BR{hint}")
     return value.strip()

@@ -19,12 +19,11 @@ from typing import BinaryIO, Literal, Self
 from filelock import FileLock, Timeout
 
 from hf_xling.errors import InputError, XlingError
-from hf_xling.generation.records import Completion, is_cut
+from hf_xling.generation.records import Completion, ending
 
 logger = logging.getLogger(__name__)
 
-# A process that is killed loses no entry. A machine that loses power loses those after the last fsync: it comes when
-# this many entries wait for it, or when the first of them has waited so many seconds.
+# A process that is killed loses no entry. A machine that loses power loses those after the last fsync.
 SYNC_ENTRIES = 64
 SYNC_SECONDS = 0.5
 
@@ -43,19 +42,26 @@ class Ledger:
     Args:
         folder: made if missing.
         rank: number of this process; 0 appends to `ledger.jsonl`, others to `ledger-RANK.jsonl`.
+        sync_entries, sync_seconds: entries are fsynced when so many wait for it, or the first of them so long.
 
     Raises:
         InputError: another process has this ledger open.
     """
 
-    def __init__(self, folder: str | Path, rank: int = 0):
+    def __init__(
+        self,
+        folder: str | Path,
+        rank: int = 0,
+        sync_entries: int = SYNC_ENTRIES,
+        sync_seconds: float = SYNC_SECONDS,
+    ):
         self.folder = Path(folder)
         self.path = self.folder / (f"ledger-{rank:05d}.jsonl" if rank else "ledger.jsonl")
         self._places: dict[bytes, int] = {}  # key → file number, offset and state, in one integer
         self._files: list[Path] = []
         self._streams: list[BinaryIO] = []
         self._ends: list[int] = []
-        self._unsynced = 0
+        self._unsynced, self._sync_entries, self._sync_seconds = 0, sync_entries, sync_seconds
         self._sync_error: OSError | None = None
         self._wake, self._closing = threading.Event(), False
 
@@ -123,11 +129,14 @@ class Ledger:
                 written += os.write(self._output, line[written:])
         except OSError as error:
             os.ftruncate(self._output, self._ends[0])
-            raise self._not_written(error) from error
+            raise XlingError(
+                f"{self.path}: cannot be written: {error.strerror}; its {len(self):,} entries are kept, and the same "
+                "command goes on from there"
+            ) from error
         self._places[bytes.fromhex(key)] = self._ends[0] << 2 | _state(content)
         self._ends[0] += len(line)
         self._unsynced += 1
-        if self._unsynced >= SYNC_ENTRIES:
+        if self._unsynced >= self._sync_entries:
             self._wake.set()
 
     def sync(self) -> None:
@@ -182,19 +191,13 @@ class Ledger:
 
     def _sync_in_groups(self) -> None:
         while not self._closing:
-            self._wake.wait(SYNC_SECONDS)
+            self._wake.wait(self._sync_seconds)
             self._wake.clear()
             if self._unsynced:
                 try:
                     self.sync()
                 except XlingError:  # which the next entry, or the end, raises
                     return
-
-    def _not_written(self, error: OSError) -> XlingError:
-        return XlingError(
-            f"{self.path}: cannot be written: {error.strerror}; its {len(self):,} entries are kept, and the same "
-            "command goes on from there"
-        )
 
     def _not_synced(self, error: OSError) -> XlingError:
         return XlingError(
@@ -208,4 +211,4 @@ def _state(content: bytes) -> int:
     if b', "error": "' in content:
         return _FAILED
     start = content.find(_ENDING) + len(_ENDING)
-    return int(start >= len(_ENDING) and is_cut(content[start : content.find(b'"', start)].decode()))
+    return int(start >= len(_ENDING) and ending(content[start : content.find(b'"', start)].decode()) == "cut")

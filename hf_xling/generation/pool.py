@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Sequence
-
-from tenacity import RetryCallState, wait_random_exponential
 
 from hf_xling.errors import EndpointError
 from hf_xling.generation.endpoint import EndpointClient, EndpointInfo
@@ -22,6 +21,14 @@ LEAST_QUEUED = 0.25  # of the largest limit: a long queue alone takes no more th
 # So many failures in a row, of whatever requests, and nothing more is sent until the endpoint is healthy again.
 FAILURES_TO_OPEN = 5
 LONGEST_PROBE_WAIT = 30.0
+
+
+def backoff(tries: int, first: float, longest: float) -> float:
+    """Seconds to wait after that many tries: random, up to `first`, and to twice as much after each further one.
+
+    The whole wait is random ("full jitter"), so that what failed together is not sent again together.
+    """
+    return random.uniform(0.0, min(longest, first * 2.0 ** min(tries - 1, 60)))
 
 
 class Limit:
@@ -164,7 +171,7 @@ class Pool:
         elif failure.kind == "overloaded":
             endpoint.limit.overloaded(epoch)
         if failure is not None and failure.wait:
-            self._pause(endpoint, failure)
+            self._pause(endpoint, failure, failure.wait)
         if failure is not None and (
             failure.kind in ("unavailable", "timeout") or self._is_odd_one_out(endpoint, failure)
         ):
@@ -183,10 +190,10 @@ class Pool:
             endpoint.failures = endpoint.probes = 0
             self._alive = asyncio.get_running_loop().time()
 
-    def _pause(self, endpoint: Endpoint, failure: RequestError) -> None:
-        """Give `endpoint` nothing for as long as it says in `failure`."""
+    def _pause(self, endpoint: Endpoint, failure: RequestError, wait: float) -> None:
+        """Give `endpoint` nothing for the `wait` seconds that it asks for in `failure`."""
         loop = asyncio.get_running_loop()
-        free_at = loop.time() + failure.wait
+        free_at = loop.time() + wait
         if free_at <= endpoint.free_at:
             return
         endpoint.free_at, endpoint.told = free_at, str(failure)
@@ -194,7 +201,7 @@ class Pool:
         if first - loop.time() > self.longest_outage:
             self._on_failure(
                 EndpointError(
-                    f"--endpoint {endpoint.client.name}: asks to wait {failure.wait:,.0f} seconds ({failure}); all "
+                    f"--endpoint {endpoint.client.name}: asks to wait {wait:,.0f} seconds ({failure}); all "
                     "answers so far are kept: give the same command again later, or a larger --longest_outage"
                 )
             )
@@ -214,18 +221,18 @@ class Pool:
 
     async def close(self) -> None:
         """Stop waiting for endpoints."""
-        for waiting in (*self._probes, *self._timers.values()):
-            waiting.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+        for probe in self._probes:
+            probe.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
 
     async def _wait_until_healthy(self, endpoint: Endpoint, failure: RequestError) -> None:
-        state = RetryCallState(None, None, (), {})
-        wait = wait_random_exponential(multiplier=0.25, min=0.05, max=LONGEST_PROBE_WAIT)
         await asyncio.sleep(endpoint.free_at - asyncio.get_running_loop().time())
         while (out := self._outage()) <= self.longest_outage:
             if endpoint.probes:  # with one that is healthy and answers nothing, too, patience grows
-                state.attempt_number = endpoint.probes
-                await asyncio.sleep(min(wait(state), max(0.05, self.longest_outage - out)))
+                wait = min(backoff(endpoint.probes, 0.25, LONGEST_PROBE_WAIT), self.longest_outage - out)
+                await asyncio.sleep(max(0.05, wait))
             endpoint.probes += 1
             if await endpoint.client.is_healthy():
                 endpoint.is_open, endpoint.failures = False, FAILURES_TO_OPEN - 1  # one more failure opens it again

@@ -11,32 +11,23 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import yaml
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from hf_xling.errors import InputError, one_line
 from hf_xling.generation.languages import LANGUAGES, Language, read_mappings
-from hf_xling.generation.marks import SPACED_CONTROL
+from hf_xling.generation.marks import MARKS
 
-# How a system and a user text become one string for a wire that takes raw text; the chat wire leaves that to the server
-FORMS = {
-    # LLaMA 3 instruct, https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3; without its
-    # <|begin_of_text|>, which TGI's tokenizer puts before whatever it is given.
-    "llama3": (
-        "<|start_header_id|>system<|end_header_id|>\n\n{{ system }}<|eot_id|>"
-        "<|start_header_id|>user<|end_header_id|>\n\n{{ instruction }}\n\n{{ source }}<|eot_id|>"
-        "<|start_header_id|>assistant<|end_header_id|>\n\n"
-    ),
-    # The Alpaca form that Tamil-LLaMA's instruct models were tuned on.
-    "alpaca": "{{ system }}\n\n### Instruction:\n{{ instruction }}\n\n### Input:\n{{ source }}\n\n### Response:\n",
-}
-STOP = {"llama3": ("<|eot_id|>",), "alpaca": ("### Instruction:",)}
+_FORMS = yaml.safe_load(files(__package__).joinpath("forms.yaml").read_text("utf-8"))
+FORMS: Mapping[str, str] = {name: form["text"] for name, form in _FORMS.items()}
+STOP: Mapping[str, tuple[str, ...]] = {name: tuple(form["stop"]) for name, form in _FORMS.items()}
 MOST_STOPS = 4  # of TGI's /generate
 LANGUAGE_NAMES = {"source_language", "language"}
 
@@ -107,22 +98,9 @@ class PromptTemplate:
         constant = self._constant(source_language, language)
         return f"{constant.before}{self._marks.sub(lambda mark: f'{mark[0]} ', source)}{constant.after}"
 
-    def source_of(
-        self, prompt: str | list[dict[str, str]], source_language: Language, language: Language
-    ) -> str | None:
-        """The source that `render` or `messages` made `prompt` of, or None if they did not."""
-        constant = self._constant(source_language, language)
-        if isinstance(prompt, str):
-            text, before, after = prompt, constant.before, constant.after
-        else:
-            text, before, after = prompt[-1]["content"], f"{constant.instruction}\n\n", ""
-        fits = text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after)
-        source = text[len(before) : len(text) - len(after)] if fits else None
-        return self.unspaced(source) if fits and isinstance(prompt, str) else source
-
     def unspaced(self, source: str) -> str:
         """The source that stands as `source` in a rendered prompt: without the spaces that `render` put into marks."""
-        return self._spaced_marks.sub(r"\1", source)
+        return re.sub(f"({self._marks.pattern}) ", r"\1", source)
 
     def instruction_text(self, source_language: Language, language: Language) -> str:
         """The system text and the instruction as the model reads them, a line each, without the source."""
@@ -136,30 +114,22 @@ class PromptTemplate:
     @cached_property
     def _marks(self) -> re.Pattern[str]:
         headings = {heading.rstrip(": ")[1:] for heading in re.findall(r"^##+ ?[^\n{]+", self._form, re.MULTILINE)}
-        return re.compile(
-            "|".join([SPACED_CONTROL, *(rf"#(?= *{re.escape(heading)}(?!\w))" for heading in sorted(headings))])
-        )
-
-    @cached_property
-    def _spaced_marks(self) -> re.Pattern[str]:
-        return re.compile(f"({self._marks.pattern}) ")
-
-    @cached_property
-    def _constants(self) -> dict[tuple[str, str], _Constant]:
-        return {}
+        of_form = (rf"#(?= *{re.escape(heading)}(?!\w))" for heading in sorted(headings))
+        return re.compile("|".join([MARKS.spaced_control.pattern, *of_form]))
 
     def _constant(self, source_language: Language, language: Language) -> _Constant:
-        # A corpus has a prompt for each of its sentences: Jinja works once, and what is left is concatenation.
-        key = source_language.name, language.name
-        constant = self._constants.get(key)
-        if constant is None:
-            names = {"source_language": source_language.name, "language": language.name}
-            system, instruction = (_rendered(name, getattr(self, name), names) for name in ("system", "instruction"))
-            texts = {"system": system, "instruction": instruction, "source": _MARK}
-            # The last mark is the source: what follows it is constant.
-            before, _, after = _rendered("form", self._form, texts).rpartition(_MARK)
-            constant = self._constants[key] = _Constant(system, instruction, before, after)
-        return constant
+        return _constant(self, source_language.name, language.name)
+
+
+@cache
+def _constant(template: PromptTemplate, source_language: str, language: str) -> _Constant:
+    # A corpus has a prompt for each of its sentences: Jinja works once, and what is left is concatenation.
+    names = {"source_language": source_language, "language": language}
+    system, instruction = (_rendered(name, getattr(template, name), names) for name in ("system", "instruction"))
+    texts = {"system": system, "instruction": instruction, "source": _MARK}
+    # The last mark is the source: what follows it is constant.
+    before, _, after = _rendered("form", template._form, texts).rpartition(_MARK)
+    return _Constant(system, instruction, before, after)
 
 
 def get_template(task: str, prompt: str | None = None) -> PromptTemplate:
@@ -261,7 +231,7 @@ def _rendered(key: str, text: str, names: Mapping[str, str]) -> str:
         raise InputError(f"`{key}`: {one_line(error)}") from error
 
 
-@lru_cache
+@cache
 def _compiled(text: str) -> Template:
     # Compiling takes far longer than rendering, and there are many pairs of languages.
     return _JINJA.from_string(text)

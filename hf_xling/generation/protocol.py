@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from hf_xling.errors import one_line
-from hf_xling.generation.records import Completion, is_known_ending, whole_number
+from hf_xling.generation.records import Completion, ending, whole_number
 
 # What a failure says of the next try, by status. Of the others those from 500 on are `transient`.
 FAILURES = {
@@ -103,11 +103,11 @@ def read_chatted(body: Any, seed: int | None) -> Completion:
         refusal = text_or_none(message.get("refusal")) or ""
         content = _text(refusal if thought is None else f"<think>{thought if isinstance(thought, str) else ''}")
     tokens = _mapping(answer.get("usage"), needed=False).get("completion_tokens")
-    ending = choice.get("finish_reason")
-    if ending is None:
+    reason = choice.get("finish_reason")
+    if reason is None:
         others = (choice.get(name) for name in ("native_finish_reason", "stop_reason"))
-        ending = next((each for each in others if isinstance(each, str) and is_known_ending(each)), None)
-    return Completion.of(content, ending, tokens, seed)
+        reason = next((each for each in others if isinstance(each, str) and ending(each) in ("whole", "cut")), None)
+    return Completion.of(content, reason, tokens, seed)
 
 
 def failure_of(status: int, phrase: str, headers: Mapping[str, str], body: Any) -> RequestError:
@@ -168,18 +168,20 @@ def waiting_time(headers: Mapping[str, str], body: Any = None, *, is_overload: b
             return _seconds(found[1], now)
     if not is_overload:
         return None
-    values = dict(fields)
-    resets = {name: _seconds_in(name, value, now) for name, value in fields if _RESETS.fullmatch(name)}
-    resets = {name: seconds for name, seconds in resets.items() if seconds is not None}
+    values, resets = dict(fields), {}
+    for name, value in fields:
+        if _RESETS.fullmatch(name) and (seconds := _seconds_in(name, value, now)) is not None:
+            resets[name] = seconds
     used_up = [resets[name] for name in resets if str(values.get(name.replace("reset", "remaining"))) == "0"]
-    drafted = [_seconds(found, now) for found in re.findall(r"\b(?:t|reset)=(\d+)", headers.get("ratelimit", ""))]
-    return max(used_up) if used_up else min([*resets.values(), *drafted], default=None)
+    for number, found in enumerate(re.findall(r"\b(?:t|reset)=(\d+)", headers.get("ratelimit", ""))):
+        resets[f"ratelimit {number}"] = _seconds(found, now) or 0.0
+    return max(used_up) if used_up else min(resets.values(), default=None)
 
 
 def queue_times(headers: Mapping[str, str]) -> tuple[float, float] | None:
     """The seconds that a request waited in TGI's queue and was worked on; None where its headers do not say."""
-    times = [_number(headers.get(name)) for name in ("x-queue-time", "x-inference-time")]
-    return None if None in times else (times[0] / 1000, times[1] / 1000)
+    queue, work = (_number(headers.get(name)) for name in ("x-queue-time", "x-inference-time"))
+    return None if queue is None or work is None else (queue / 1000, work / 1000)
 
 
 def model_names(body: Any) -> list[str] | None:

@@ -8,27 +8,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any, Self
+
+import yaml
 
 from hf_xling.errors import one_line
 
-# The words, in lower case, by which servers say how an answer ended. Any other word, or none, is not a whole answer.
-# fmt: off
-WHOLE_ENDINGS = frozenset([
-    "stop", "eos", "eos_token", "stop_sequence", "stop_sequences", "stop_token", "stop_str", "stop_word", "stop_words",
-    "word", "end_turn", "end_of_turn", "endoftext", "end", "complete", "completed", "finish", "finished", "done",
-])
-CUT_ENDINGS = frozenset([
-    "length", "limit", "token_limit", "max_length", "max_tokens", "max_new_tokens", "max_output_tokens",
-    "max_completion_tokens", "model_length", "model_context_window_exceeded", "context_length",
-    "context_length_exceeded", "error_limit",
-])
-# The server's own fault: the same request may end well the next time.
-BROKEN_ENDINGS = frozenset([
-    "abort", "aborted", "cancel", "cancelled", "canceled", "error", "engine_error", "server_error", "network_error",
-    "failed", "timeout", "insufficient_system_resource",
-])
-# fmt: on
+_ENDINGS = {
+    word: kind
+    for kind, words in yaml.safe_load(files(__package__).joinpath("endings.yaml").read_text("utf-8")).items()
+    for word in words
+}
 MOST_TOKENS, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # what a Parquet column of rows holds
 
 
@@ -96,17 +87,17 @@ class Completion:
     @property
     def is_whole(self) -> bool:
         """Whether the endpoint says that the answer came to its own end."""
-        return plain_ending(self.finish_reason or "") in WHOLE_ENDINGS
+        return ending(self.finish_reason) == "whole"
 
     @property
     def is_cut(self) -> bool:
         """Whether the endpoint says that the answer was cut at its limit of tokens."""
-        return is_cut(self.finish_reason or "")
+        return ending(self.finish_reason) == "cut"
 
     @property
     def is_broken(self) -> bool:
         """Whether a fault of the server ended the answer."""
-        return plain_ending(self.finish_reason or "") in BROKEN_ENDINGS
+        return ending(self.finish_reason) == "broken"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set, as JSON takes them."""
@@ -117,20 +108,13 @@ _COMPLETION_FIELDS = tuple(field.name for field in fields(Completion))
 
 
 @lru_cache(1024)
-def plain_ending(word: str) -> str:
-    """A finish reason as the sets above have it: `FINISH_REASON_MAX_TOKENS`, `maxTokens` and `max-tokens` are one."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.-]+", "_", word.strip()).lower()
-    return re.sub(r"^(finish_?reason|stopped)_", "", words)
+def ending(reason: str | None) -> str | None:
+    """What a finish reason says of an answer: `whole`, `cut`, `broken` (see `endings.yaml`), or None for nothing.
 
-
-def is_cut(word: str) -> bool:
-    """Whether a finish reason says that the limit of tokens cut the answer."""
-    return plain_ending(word) in CUT_ENDINGS
-
-
-def is_known_ending(word: str) -> bool:
-    """Whether a finish reason says that the answer is whole, or that it was cut."""
-    return plain_ending(word) in WHOLE_ENDINGS | CUT_ENDINGS
+    `FINISH_REASON_MAX_TOKENS`, `maxTokens` and `max-tokens` are one.
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.-]+", "_", (reason or "").strip()).lower()
+    return _ENDINGS.get(re.sub(r"^(finish_?reason|stopped)_", "", words))
 
 
 def whole_number(value: Any, most: int) -> int | None:

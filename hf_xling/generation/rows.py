@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ import pyarrow.parquet
 from tqdm import tqdm
 
 from hf_xling import runs
+from hf_xling.folding import has_text
 from hf_xling.generation.asking import SHOWN_FROM, Asker
 from hf_xling.generation.filters import SCORES, Duplicates, FilterConfig, Judge, Verdict
 from hf_xling.generation.ledger import Ledger
-from hf_xling.generation.records import Completion, Request
-from hf_xling.generation.similarity import Similarity
-from hf_xling.generation.sources import Source, Sources, is_usable
+from hf_xling.generation.records import Completion
+from hf_xling.generation.scores import Similarity
+from hf_xling.generation.sources import Source, Sources
 
 # Columns of accepted rows; rejected rows have their `reason`, and the names of all filters that they failed, as well.
 ROW_SCHEMA = pyarrow.schema(
@@ -41,7 +42,6 @@ ROW_SCHEMA = pyarrow.schema(
         ("finish_reason", pyarrow.string()),
         ("generated_tokens", pyarrow.int32()),
         ("seed", pyarrow.int64()),
-        ("parent_text", pyarrow.string()),
         ("root_text", pyarrow.string()),
         *SCORES,
     ]
@@ -108,6 +108,8 @@ def write_rows(
     ledger: Ledger,
     sources: Sources,
     similarity: Similarity | None = None,
+    rows_per_part: int = ROWS_PER_PART,
+    rows_per_batch: int = ROWS_PER_BATCH,
 ) -> Written:
     """Write `accepted/` and `rejected/` in `folder`: each sample of each row of the input stands in one of them once.
 
@@ -117,28 +119,27 @@ def write_rows(
         shutil.rmtree(left)  # by a process that was killed here
     config, reasons, duplicates, without_reasoning = asker.config, Counter[str](), Duplicates(), 0
     examples: dict[str, str] = {}
+    common = {"language": config.profile.code, "task": config.task, "prompt_id": config.template.id}
     with runs.written_aside(folder / "accepted") as one, runs.written_aside(folder / "rejected") as other:
-        accepted, rejected = _Parts(one, ROW_SCHEMA), _Parts(other, REJECTED_SCHEMA)
-        for source, sample, request, completion, verdict in _judged(asker, filters, ledger, sources, similarity):
+        accepted, rejected = _Parts(one, ROW_SCHEMA, rows_per_part), _Parts(other, REJECTED_SCHEMA, rows_per_part)
+        for answer in _judged(asker, filters, ledger, sources, similarity, rows_per_batch):
+            source, verdict, completion, key = answer.source, answer.verdict, answer.completion, answer.request_key
             failed = verdict.failed
             without_reasoning += verdict.reasoning
-            if not failed and duplicates.seen(request.key, verdict.text):
+            if key and verdict.text and not failed and duplicates.seen(key, verdict.text):
                 failed = ("duplicate",)
             row = {
+                **common,
                 "id": source.id,
                 "source_text": source.text,
                 "text": verdict.text,
-                "language": config.profile.code,
-                "task": config.task,
-                "sample": sample,
-                "prompt_id": config.template.id,
+                "sample": answer.sample,
                 "model_id": completion.model_id or asker.info.model_id,
                 "model_sha": completion.model_sha or asker.info.model_sha,
-                "request_key": request.key if request is not None else None,
+                "request_key": key,
                 "finish_reason": completion.finish_reason,
                 "generated_tokens": completion.generated_tokens,
                 "seed": completion.seed,
-                "parent_text": source.parent_text,
                 "root_text": source.root_text,
                 **verdict.scores,
             }
@@ -154,57 +155,62 @@ def write_rows(
     return Written(accepted.rows, reasons, examples, without_reasoning)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A sample of a row, and what the filters say of it; without a key where there was nothing to ask."""
+
+    source: Source
+    sample: int
+    request_key: str | None
+    completion: Completion
+    verdict: Verdict
+
+
 def _judged(
-    asker: Asker, filters: FilterConfig, ledger: Ledger, sources: Sources, similarity: Similarity | None
-) -> Iterator[tuple[Source, int, Request | None, Completion, Verdict]]:
-    """Each sample of each row, with its last request, that request's completion, and what the filters say of it."""
+    asker: Asker, filters: FilterConfig, ledger: Ledger, sources: Sources, similarity: Similarity | None, size: int
+) -> Iterator[_Answer]:
+    """Each sample of each row in order; `size` of them are compared in meaning at a time."""
     config = asker.config
     instruction = config.template.instruction_text(config.source_profile, config.profile)
     judge = Judge(filters, config.task, instruction, config.source_profile, config.profile)
-    for batch in _batches(sources, config.samples):
-        judged = []
-        for source, sample in batch:
-            if is_usable(source.text):
-                request, completion, _ = asker.outcome(ledger, source.text, sample)
-                completion = completion or NOT_ASKED
-                judged.append((source, sample, request, completion, judge(source.text, completion)))
-            else:
-                judged.append((source, sample, None, Completion(None), NO_SOURCE_TEXT))
-        if similarity is not None:
-            pairs = [(source.text, verdict.text) for source, _, _, _, verdict in judged if verdict.is_scored]
-            values = iter(similarity(*map(list, zip(*pairs, strict=True))) if pairs else ())
-            judged = [
-                (*row[:4], judge(row[0].text, row[3], next(values)) if row[4].is_scored else row[4]) for row in judged
-            ]
-        yield from judged
 
+    def judged(source: Source, sample: int) -> _Answer:
+        if not has_text(source.text):
+            return _Answer(source, sample, None, Completion(None), NO_SOURCE_TEXT)
+        request, completion, _ = asker.outcome(ledger, source.text, sample)
+        completion = completion or NOT_ASKED
+        return _Answer(source, sample, request.key, completion, judge(source.text, completion))
 
-def _batches(sources: Sources, samples: int) -> Iterator[list[tuple[Source, int]]]:
-    rows = ((source, sample) for source in sources for sample in range(samples))
-    with tqdm(desc="filters", total=len(sources) * samples, unit="row", unit_scale=True) as progress:
-        while batch := list(islice(rows, ROWS_PER_BATCH)):
-            yield batch
+    rows = (judged(source, sample) for source in sources for sample in range(config.samples))
+    with tqdm(desc="filters", total=len(sources) * config.samples, unit="row", unit_scale=True) as progress:
+        while batch := list(islice(rows, size)):
+            if similarity is not None:
+                scored = [place for place, answer in enumerate(batch) if answer.verdict.is_scored]
+                pairs = [(str(batch[place].source.text), str(batch[place].verdict.text)) for place in scored]
+                for place, value in zip(scored, similarity(pairs), strict=True):
+                    batch[place] = replace(batch[place], verdict=judge.compared(batch[place].verdict, value))
+            yield from batch
             progress.update(len(batch))
 
 
 class _Parts:
-    """Writes rows as Parquet parts of `ROWS_PER_PART`; at least one, which may be empty."""
+    """Writes rows as Parquet parts of so many; at least one, which may be empty."""
 
-    def __init__(self, folder: Path, schema: pyarrow.Schema):
+    def __init__(self, folder: Path, schema: pyarrow.Schema, rows_per_part: int):
         folder.mkdir()
-        self._folder, self._schema = folder, schema
+        self._folder, self._schema, self._rows_per_part = folder, schema, rows_per_part
         self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
         self._parts = self.rows = 0
 
     def add(self, row: dict[str, Any]) -> None:
-        for name, values in self._columns.items():
+        for name, values in self._columns.items():  # far less memory than a dictionary for each row
             values.append(row[name])
         self.rows += 1
-        if self.rows % ROWS_PER_PART == 0:
+        if self.rows % self._rows_per_part == 0:
             self._write()
 
     def close(self) -> None:
-        if self.rows % ROWS_PER_PART or not self._parts:
+        if self.rows % self._rows_per_part or not self._parts:
             self._write()
 
     def _write(self) -> None:

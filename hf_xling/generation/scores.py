@@ -1,53 +1,37 @@
-"""Scores of an answer against its source, each a function of texts. `hf_xling.generation.filters` judges by them."""
+"""Scores of an answer against its source. `hf_xling.generation.filters` judges by them."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cache
+from importlib.resources import files
 
+import yaml
 from rapidfuzz.distance import Indel
 
-from hf_xling.generation.marks import CONTROL
+from hf_xling.errors import InputError, one_line
+from hf_xling.folding import Characters, fold
+from hf_xling.generation.languages import base_code
+from hf_xling.generation.marks import MARKS
 
 MOST_FORMS = 100  # words that are compared with each other
 MOST_COMPARED = 50_000  # the time grows with the product of both lengths
 
 _VOWELS = re.compile("[aeiou]")
 _LETTER = re.compile(r"[^\W\d_]")
+_WORD_CHARACTERS = Characters(lambda point, category: point if category[0] in "LMN" else " ")
 
 
-class _Characters(dict[int, int | str | None]):
-    """A table for `str.translate`, which asks for the category of a character once and not in each text."""
+def words_only(text: str) -> str:
+    """`text` folded, with its letters, marks and digits only, in words with single spaces.
 
-    def __missing__(self, code: int) -> int | str | None:
-        self[code] = self.replaced(code, unicodedata.category(chr(code)))
-        return self[code]
-
-
-class _WithoutFormat(_Characters):
-    def replaced(self, code: int, category: str) -> int | str | None:
-        return None if category == "Cf" else code
-
-
-class _WordsOnly(_Characters):
-    def replaced(self, code: int, category: str) -> int | str | None:
-        return code if category[0] in "LMN" else " "
-
-
-_WITHOUT_FORMAT, _WORDS_ONLY = _WithoutFormat(), _WordsOnly()
-
-
-def fold(text: str) -> str:
-    """`text` for comparison: NFKC, case-folded, letters, marks and digits only, single spaces."""
-    if text.isascii():
-        text = text.lower()
-    else:
-        # Joiners and soft hyphens stand within words, and half of all writers leave them out.
-        text = unicodedata.normalize("NFKC", text.translate(_WITHOUT_FORMAT))
-        text = unicodedata.normalize("NFKC", text.casefold())
-    return " ".join(text.translate(_WORDS_ONLY).split())
+    >>> words_only("Don't  STOP…")
+    'don t stop'
+    """
+    return " ".join(fold(text).translate(_WORD_CHARACTERS).split())
 
 
 def copy(source: str, answer: str, task: str, function_words: frozenset[str] = frozenset()) -> float | None:
@@ -132,9 +116,9 @@ def repetition(text: str, folded: str | None = None) -> float:
 
     Args:
         text: any text.
-        folded: `fold(text)`, where the caller has it.
+        folded: `words_only(text)`, where the caller has it.
     """
-    folded = fold(text) if folded is None else folded
+    folded = words_only(text) if folded is None else folded
     if 2 * len(folded) >= len(text):
         text = folded
     repeated = end = 0
@@ -218,7 +202,8 @@ _ECHO_GRAM = 4
 _MIN_PART = 5
 _SENTENCE_END = re.compile(r"[.!?।:;\n]+")
 _PROMPT_MARK = re.compile(
-    rf"{CONTROL}|#{{2,}} ?(?:instruction|input|response|output|system|user|assistant|human|உள்ளீடு|பதில்|அறிவுறுத்தல்)"
+    rf"{MARKS.control.pattern}|#{{2,}} ?(?:instruction|input|response|output|system|user|assistant|human|உள்ளீடு|பதில்"
+    r"|அறிவுறுத்தல்)"
     # The header of LLaMA 3's next turn, where the server leaves out special tokens.
     r"|(?<![\w ])assistant\n\n",
     re.IGNORECASE,
@@ -241,23 +226,148 @@ class PromptEcho:
         for sentence in _SENTENCE_END.split(instruction):
             if len(parts[-1]) >= _MIN_PART:
                 parts.append([])
-            parts[-1] += fold(sentence).split()
+            parts[-1] += words_only(sentence).split()
         if len(parts) > 1 and len(parts[-1]) < _MIN_PART:
             parts[-2:] = [parts[-2] + parts[-1]]
         self._parts = [grams for part in parts if (grams := frozenset(_word_grams(part)))]
         self._grams = frozenset().union(*self._parts)
 
     def __call__(self, source: str, answer: str, folded: str) -> float:
-        """The score of `answer`, whose `fold` is `folded`."""
+        """The score of `answer`, whose `words_only` is `folded`."""
         if any(mark not in source for mark in _PROMPT_MARK.findall(answer)):
             return 1.0
         words = folded.split()
         if self._grams.isdisjoint(_word_grams(words)):
             return 0.0
-        said = self._grams.intersection(_word_grams(words)).difference(_word_grams(fold(source).split()))
+        said = self._grams.intersection(_word_grams(words)).difference(_word_grams(words_only(source).split()))
         shares = ((len(part & said), len(part)) for part in self._parts)
         return max(count / size if count > 1 else 0.0 for count, size in shares)
 
 
 def _word_grams(words: list[str]) -> Iterator[tuple[str, ...]]:
     return zip(*(words[start:] for start in range(_ECHO_GRAM)), strict=False)
+
+
+# Which language a text in a shared script is in: a rule for plain cases, such as a French answer where an English one
+# was asked for. It says nothing about a language without a list in `function_words.yaml`, or about a text with few
+# function words: short ones, names, headlines.
+LEAST_WORDS = 5  # of a text
+LEAST_DISTINCT = 3  # function words of another language, and ...
+LEAST_SHARE = 0.2  # ... their share of all words, ...
+MOST_OWN = 1 / 3  # ... and how many of the language itself there may be for each
+LEAST_WITHOUT_OWN = 8  # words of a text: with none of its own language, two foreign ones are enough
+# Letters that a language has in foreign words only
+_FOREIGN_LETTERS = {
+    **dict.fromkeys(("en", "sw", "id"), re.compile(r"[^\W\d_a-z]")),
+    **{"qu": re.compile(r"[^\W\d_a-zñ]"), "hi": re.compile("ळ")},
+}
+
+
+@cache
+def _lists() -> Mapping[str, frozenset[str]]:
+    texts = yaml.safe_load(files(__package__).joinpath("function_words.yaml").read_text("utf-8"))
+    return {code: frozenset(words_only(text).split()) for code, text in texts.items()}
+
+
+@cache
+def _languages_of() -> Mapping[str, frozenset[str]]:
+    """The languages of each function word."""
+    codes = defaultdict(set)
+    for code, words in _lists().items():
+        for word in words:
+            codes[word].add(code)
+    return {word: frozenset(of) for word, of in codes.items()}
+
+
+def function_words(code: str) -> frozenset[str]:
+    """Those of the language `code` (`pt` for `pt-BR`), folded; none if there is no list of them."""
+    return _lists().get(base_code(code), frozenset())
+
+
+# What `words_only` makes of English contractions, and the words that they are of; "'s" and "'d" are any of several.
+_CONTRACTED = {"re": "are", "ve": "have", "ll": "will", "m": "am"}
+_NEGATED = {"can": "can", "won": "will", "shan": "shall"}
+
+
+def uncontracted(folded: str) -> str:
+    """English `folded` text with the words of its contractions: "doesn t" is "does not"."""
+    words: list[str] = []
+    for word in folded.split():
+        if word == "t" and words and words[-1].endswith("n"):
+            words[-1:] = [_NEGATED.get(words[-1], words[-1][:-1]), "not"]
+        elif word == "cannot":
+            words += ["can", "not"]
+        else:
+            words.append(_CONTRACTED.get(word, word) if words else word)
+    return " ".join(words)
+
+
+def in_other_language(text: str, folded: str, code: str, known: Set[str] = frozenset()) -> bool:
+    """Whether `text` is plainly in another language than `code`, of the same script.
+
+    Args:
+        text, folded: the text, and what `words_only` makes of it.
+        code: the language that it should be in.
+        known: words that are no sign of another language: those of a source in `code` itself.
+    """
+    code, words, languages_of = base_code(code), folded.split(), _languages_of()
+    if code not in _lists() or len(words) < LEAST_WORDS:
+        return False
+    # Of each other language, the words that are not those of `code` as well
+    found: dict[str, list[str]] = defaultdict(list)
+    own = []
+    for word in words:
+        codes = languages_of.get(word, ())
+        if code in codes:
+            own.append(word)
+        elif word not in known:
+            for other in codes:
+                found[other].append(word)
+    other, theirs = max(found.items(), key=lambda item: (len(item[1]), item[0]), default=("", []))
+    plainly = len(set(theirs)) >= LEAST_DISTINCT and len(theirs) >= LEAST_SHARE * len(words)
+    plainly = plainly and sum(other not in languages_of[word] for word in own) <= MOST_OWN * len(theirs)
+    if not plainly and not own and len(words) >= LEAST_WITHOUT_OWN:
+        letters = _FOREIGN_LETTERS.get(code)
+        strange = {word for word in words if letters and word not in known and letters.search(word)}
+        # English names stand in the midst of other scripts.
+        same_script = {word for word in theirs if not word.isascii() or any(map(str.isascii, _lists()[code]))}
+        plainly = len(same_script) >= 2 or len(strange) >= 2
+    if not plainly:
+        return False
+    # In names and titles all words of content are capitalised.
+    content = [word for word in text.split() if words_only(word) not in languages_of]
+    return not content or not all(word[:1].istitle() for word in content)
+
+
+class Similarity:
+    """The cosine of the sentence vectors of a source and an answer.
+
+    Only this class imports sentence-transformers, and torch with it. A model for translations must know both languages.
+
+    Args:
+        model: a sentence-transformers model or any encoder (then mean pooling): a folder or a Hub id.
+
+    Raises:
+        InputError: sentence-transformers is not installed, or the model cannot be loaded.
+    """
+
+    def __init__(self, model: str):
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise InputError(
+                f"--similarity_model {model}: sentence-transformers is needed; pip install sentence-transformers"
+            ) from error
+        try:
+            self._model = SentenceTransformer(model)
+        except Exception as error:  # a missing folder, a damaged file and an unreachable Hub all raise their own
+            raise InputError(f"--similarity_model {model}: cannot be loaded: {one_line(error)}") from error
+
+    def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The cosine of each source and its answer, -1 to 1; each distinct text is encoded once."""
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        if not texts:
+            return []
+        vectors = self._model.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+        rows = dict(zip(texts, vectors, strict=True))
+        return [max(-1.0, min(1.0, float(rows[source] @ rows[answer]))) for source, answer in pairs]

@@ -11,17 +11,16 @@ from typing import Any, NamedTuple
 
 from hf_xling import places
 from hf_xling.errors import InputError
-from hf_xling.folding import is_empty
+from hf_xling.folding import has_text
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.tables import Table, is_hub_id, read_table, row_ids
 
 
 class Source(NamedTuple):
-    """One text of the input, verbatim, with its row's id and where it came from in a chain."""
+    """One text of the input, verbatim, with its row's id and the text that a chain began with."""
 
     id: str
     text: str | None
-    parent_text: str | None
     root_text: str | None
 
 
@@ -32,13 +31,12 @@ class Sources:
     Attributes:
         names: the text columns.
         columns: the texts of each.
-        ids, parents, roots: of the rows; None where they are only numbered, or have none.
+        ids, roots: of the rows; None where they are only numbered, or begin a chain.
     """
 
     names: Sequence[str]
     columns: Sequence[Sequence[str | None]]
     ids: Sequence[str] | None = None
-    parents: Sequence[str | None] | None = None
     roots: Sequence[str | None] | None = None
 
     def __len__(self) -> int:
@@ -48,21 +46,14 @@ class Sources:
         several = len(self.names) > 1
         for row in range(len(self.columns[0])):
             id = self.ids[row] if self.ids else str(row + 1)
-            parent = self.parents[row] if self.parents else None
-            root = self.roots[row] if self.roots else None
             for name, texts in zip(self.names, self.columns, strict=True):
-                yield Source(f"{id}/{name}" if several else id, texts[row], parent, root or parent)
+                yield Source(f"{id}/{name}" if several else id, texts[row], self.roots[row] if self.roots else None)
 
     def distinct(self) -> list[str]:
         """Each text once, in the order of the rows; those without anything to ask about are left out."""
         rows = range(len(self.columns[0]))
         texts = (column[row] for row in rows for column in self.columns)
-        return list(dict.fromkeys(filter(is_usable, texts)))
-
-
-def is_usable(text: str | None) -> bool:
-    """Whether there is anything in `text` to ask about."""
-    return text is not None and not is_empty(text)
+        return list(dict.fromkeys(text for text in texts if has_text(text)))
 
 
 def read_sources(config: GenerateConfig) -> Sources:
@@ -76,13 +67,15 @@ def read_sources(config: GenerateConfig) -> Sources:
     for (name, values), row in product(zip(config.text_column, columns, strict=True), range(len(table))):
         if not isinstance(values[row], str | None):
             raise InputError(f"{table.where(row)}, column `{name}`: {values[row]!r} is no text")
-    # Rows of another run carry their lineage: what this run reads as `text` was made there from `source_text`.
+    # Rows of another run: what this run reads as `text` was made there from `source_text`.
     lineage = table.columns if "root_text" in table.columns else {}
-    if config.id_column or lineage:
-        ids = _ids(table, config.id_column or "id", lineage.get("sample"))
-    else:
-        ids = row_ids(table)
-    return Sources(config.text_column, columns, ids, lineage.get("source_text"), lineage.get("root_text"))
+    if not lineage:
+        return Sources(
+            config.text_column, columns, _ids(table, config.id_column) if config.id_column else row_ids(table)
+        )
+    parents = lineage.get("source_text") or [None] * len(table)
+    roots = [root or parent for root, parent in zip(lineage["root_text"], parents, strict=True)]
+    return Sources(config.text_column, columns, _ids(table, config.id_column or "id", lineage.get("sample")), roots)
 
 
 def chain_of(path: Path) -> list[str]:
@@ -114,15 +107,15 @@ def _manifest_above(path: Path) -> dict[str, Any] | None:
     return json.loads(manifest.read_text(encoding="utf-8"))
 
 
-def _ids(table: Table, column: str, samples: Sequence[int] | None) -> list[str]:
+def _ids(table: Table, column: str, samples: Sequence[int] | None = None) -> list[str]:
     """The values of `column`, each given and given once; a further sample of another run is `ID#SAMPLE`."""
     rows: dict[str, int] = {}
     several = samples is not None and any(samples)
-    for row, value in enumerate(table.column(column)):
+    for row, (value, sample) in enumerate(zip(table.column(column), samples or [0] * len(table), strict=True)):
         if value is None:
             raise InputError(f"{table.where(row)}: has no id in column `{column}`")
         # An id that has a `#` is itself of a further sample, and gets its number even if that is 0.
-        name = f"{value}#{samples[row]}" if several and (samples[row] or "#" in str(value)) else str(value)
+        name = f"{value}#{sample}" if several and (sample or "#" in str(value)) else str(value)
         if (first := rows.setdefault(name, row)) != row:
             raise InputError(f"{table.where(row)}: has the id `{name}` of row {first + 1}; ids must be unique")
     return list(rows)

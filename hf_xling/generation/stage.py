@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,20 +24,21 @@ import hf_xling
 from hf_xling import runs
 from hf_xling.console import run_command
 from hf_xling.errors import EndpointError, InputError, XlingError, one_line
-from hf_xling.generation.asking import Asker, Missing
+from hf_xling.folding import has_text
+from hf_xling.generation.asking import Asker, Missing, expected_tokens
 from hf_xling.generation.config import GenerateConfig
-from hf_xling.generation.endpoint import EndpointInfo, without_password
-from hf_xling.generation.filling import Filling, Spent, common_info, connect
+from hf_xling.generation.endpoint import EndpointInfo, Wire, without_password
+from hf_xling.generation.filling import GRACE, Filling, Ranks, Spent, common_info, connect, shown_prompt
 from hf_xling.generation.filters import FilterConfig
 from hf_xling.generation.languages import LANGUAGES, Language
 from hf_xling.generation.ledger import Ledger
-from hf_xling.generation.preview import describe
-from hf_xling.generation.ranks import Ranks
+from hf_xling.generation.pool import Pool
+from hf_xling.generation.prompts import FORMS
 from hf_xling.generation.rows import Tally, Written, tally, write_rows
+from hf_xling.generation.scores import Similarity
 from hf_xling.generation.serve import ServedModel, serving_model
-from hf_xling.generation.similarity import Similarity
-from hf_xling.generation.sources import chain_of, read_sources, source_record
-from hf_xling.generation.window import Stopped
+from hf_xling.generation.sources import Sources, chain_of, read_sources, source_record
+from hf_xling.generation.window import LONGEST_WAIT, Stopped
 from hf_xling.recipes import RecipeParser
 
 COMMAND = "hf-xling generate"
@@ -44,14 +46,24 @@ COMMAND = "hf-xling generate"
 MOST_UNANSWERED = 0.01
 # The share of rejected rows above which the last line of a run is a warning.
 MOST_REJECTED = 0.5
+SHOWN_PROMPTS = 3  # in a dry run
 
 
-def generate(config: GenerateConfig, filters: FilterConfig | None = None) -> dict[str, Any]:
+def generate(
+    config: GenerateConfig,
+    filters: FilterConfig | None = None,
+    *,
+    grace: float = GRACE,
+    longest_wait: float = LONGEST_WAIT,
+) -> dict[str, Any]:
     """Run stage 1 and return its manifest: counts of rows, distinct texts, requests and reasons, and what made them.
 
     A run that was killed goes on from its ledger; failures of an earlier run are tried again. A finished run that is
     given again with other filters makes its rows anew and asks for nothing. Of several processes the first one returns
     the manifest, the others an empty one.
+
+    Args:
+        grace, longest_wait: seconds, as `Filling` has them.
 
     Raises:
         InputError: the input cannot be used, or the output folder holds another run.
@@ -69,8 +81,21 @@ def generate(config: GenerateConfig, filters: FilterConfig | None = None) -> dic
     # Loaded before anything is paid for: a misspelt name must not come to light after hours.
     compare = Similarity(filters.similarity_model) if filters.similarity_model and ranks.is_first else None
     with ExitStack() as stack:
-        served = _serve(config, ranks, stack) if config.serve else None
-        asker, ledger, spent = asyncio.run(_fill(config, filters, texts, served, ranks, stack))
+        served = _serve(config, config.serve, ranks, stack) if config.serve else None
+
+        async def fill() -> tuple[Asker, Ledger, Spent]:
+            """What makes the requests, the ledger that `stack` closes, and what filling it took."""
+            async with AsyncExitStack() as connections:
+                asker, pool, ledger = await _asker(config, filters, served, ranks, connections, stack)
+                filling = Filling(asker, pool, ledger, ranks, grace, longest_wait)
+                try:
+                    await filling.run(Missing(asker, ledger, texts, ranks.rank, ranks.world))
+                except Stopped as error:
+                    told = f"{len(ledger):,} answers are kept; the same command goes on from there"
+                    raise KeyboardInterrupt(told) from error
+                return asker, ledger, filling.spent
+
+        asker, ledger, spent = asyncio.run(fill())
         ranks.wait_for_all()
         if not ranks.is_first:
             return {}
@@ -147,47 +172,40 @@ def _facts(config: GenerateConfig, filters: FilterConfig) -> dict[str, Any]:
     return {"filters": asdict(filters), "samples": config.samples, "scripts": scripts}
 
 
-def _serve(config: GenerateConfig, ranks: Ranks, stack: ExitStack) -> ServedModel:
+def _serve(config: GenerateConfig, model: str, ranks: Ranks, stack: ExitStack) -> ServedModel:
     """Start the server of `--serve`; `stack` stops it."""
     if ranks.world > 1:
-        raise InputError(f"--serve {config.serve}: is for one process; start a server and give its URL as --endpoint")
+        raise InputError(f"--serve {model}: is for one process; start a server and give its URL as --endpoint")
     folder = Path(config.output_dir)
     runs.claim(folder, COMMAND, run_identity(config))
-    return stack.enter_context(serving_model(config.serve, folder / ".server.log"))
+    return stack.enter_context(serving_model(model, folder / ".server.log"))
 
 
-async def _fill(
+async def _asker(
     config: GenerateConfig,
     filters: FilterConfig,
-    texts: Sequence[str],
     served: ServedModel | None,
     ranks: Ranks,
+    connections: AsyncExitStack,
     stack: ExitStack,
-) -> tuple[Asker, Ledger, Spent]:
-    """Fill the ledger, which `stack` closes; return what makes the requests, the ledger, and what it took."""
+) -> tuple[Asker, Pool, Ledger]:
+    """Connect to the endpoints, claim the folder and open its ledger, which `stack` closes."""
     extra = None
-    async with AsyncExitStack() as connections:
-        if served is None:
-            pool = await connect(config, config.endpoint, connections, ranks)
-            info = common_info(pool)
-        else:
-            pool = await connect(replace(config, model=served.model_id), [served.url], connections, ranks)
-            # A folder is recorded by its name: where it lies on this machine is nobody's business.
-            name = Path(served.model_id).resolve().name if Path(served.model_id).is_dir() else served.model_id
-            info = replace(common_info(pool), model_id=name, model_sha=served.model_sha)
-            extra = {"extra_body": dict(served.extra_body)} if served.extra_body else None
-        # Only now, with the input read and the endpoint up, is anything written.
-        if ranks.is_first:
-            runs.claim(config.output_dir, COMMAND, run_identity(config))
-        ranks.wait_for_all()
-        ledger = stack.enter_context(Ledger(Path(config.output_dir) / "ledger", ranks.rank))
-        asker = Asker(config, info, filters.max_repetition, extra)
-        filling = Filling(asker, pool, ledger, ranks)
-        try:
-            await filling.run(Missing(asker, ledger, texts, ranks.rank, ranks.world))
-        except Stopped as error:
-            raise KeyboardInterrupt(f"{len(ledger):,} answers are kept; the same command goes on from there") from error
-    return asker, ledger, filling.spent
+    if served is None:
+        pool = await connect(config, config.endpoint, connections, ranks.world)
+        info = common_info(pool)
+    else:
+        pool = await connect(replace(config, model=served.model_id), [served.url], connections)
+        # A folder is recorded by its name: where it lies on this machine is nobody's business.
+        name = Path(served.model_id).resolve().name if Path(served.model_id).is_dir() else served.model_id
+        info = replace(common_info(pool), model_id=name, model_sha=served.model_sha)
+        extra = {"extra_body": dict(served.extra_body)} if served.extra_body else None
+    # Only now, with the input read and the endpoint up, is anything written.
+    if ranks.is_first:
+        runs.claim(config.output_dir, COMMAND, run_identity(config))
+    ranks.wait_for_all()
+    ledger = stack.enter_context(Ledger(Path(config.output_dir) / "ledger", ranks.rank))
+    return Asker(config, info, filters.max_repetition, extra), pool, ledger
 
 
 def _failure(config: GenerateConfig, counts: Tally) -> EndpointError | None:
@@ -261,6 +279,55 @@ def _manifest(
             "endpoint": info.version,
         },
     }
+
+
+def describe(config: GenerateConfig, sources: Sources) -> str:
+    """What a run would ask: prompts, counts, distinct texts and an estimate of tokens. Nothing is asked or written."""
+    texts = sources.distinct()
+    wires: tuple[Wire, ...] = ("generate", "chat")  # of the two, the endpoint decides when it is asked
+    if config.serve or config.wire != "auto":
+        wires = ("generate",) if config.wire == "generate" else ("chat",)
+    askers = [Asker(config, EndpointInfo(wire, model_id=None), max_repetition=1.0) for wire in wires]
+    prompt, languages = askers[0].prompt, (config.source_profile, config.profile)
+    requests = len(texts) * config.samples
+    asked = sum(_prompt_tokens(prompt(text), text, config.source_profile) for text in texts) * config.samples
+    answered = sum(min(expected_tokens(text, *languages), config.max_new_tokens) for text in texts) * config.samples
+    shown = [f"prompt {number}:\n{shown_prompt(prompt(text))}" for number, text in enumerate(texts[:SHOWN_PROMPTS], 1)]
+    if shown:
+        form = config.template.form if config.template.form in FORMS else "of the prompt file"
+        forms = {
+            "generate": f"sent as it stands, in the form {form}, whatever model is served "
+            "(--wire generate; --prompt has another)",
+            "chat": "chat messages; the server puts them into the form of the model that it serves (--wire chat)",
+        }
+        if len(wires) > 1:
+            other = shown_prompt(askers[1].prompt(texts[0]))
+            shown[0] += f"\n(of an endpoint whose /info is TGI's: {forms['generate']})"
+            shown[0] += f"\n\nthe same:\n{other}\n(else: {forms['chat']})"
+        else:
+            shown[0] += f"\n({forms[wires[0]]})"
+    empty = sum(not has_text(source.text) for source in sources)
+    counts = (
+        f"{len(sources):,} texts, {len(texts):,} of them distinct, {empty:,} empty; {config.samples} answers to each: "
+        f"{requests:,} requests to {config.template.id}\n"
+        f"about {asked:,} tokens of prompts and {answered:,} of answers (high estimates; at most "
+        f"{requests * config.max_new_tokens:,} in the last tries)\n"
+        "nothing was asked or written"
+    )
+    return "\n\n".join([*shown, counts])
+
+
+def _prompt_tokens(prompt: str | Sequence[Mapping[str, str]], source: str, source_language: Language) -> int:
+    """A high estimate of the tokens of `prompt`, a string or chat messages, which asks about `source`.
+
+    The source counts by the tokens per character of its language, the constant text around it by those of English for
+    each byte of its UTF-8, since a user's own prompt may be in any language.
+    """
+    text = prompt if isinstance(prompt, str) else "".join(message["content"] for message in prompt)
+    constant = len(text.encode("utf-8", "surrogatepass")) - len(source.encode("utf-8", "surrogatepass"))
+    return math.ceil(
+        constant * LANGUAGES["en"].tokens_per_character + len(source) * source_language.tokens_per_character
+    )
 
 
 def main(argv: Sequence[str]) -> str:

@@ -7,10 +7,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from tenacity import RetryCallState, wait_random_exponential
-
 from hf_xling.errors import EndpointError
-from hf_xling.generation.pool import Endpoint, Pool
+from hf_xling.generation.pool import Endpoint, Pool, backoff
 from hf_xling.generation.protocol import RequestError
 from hf_xling.generation.records import Completion, Request
 
@@ -73,7 +71,7 @@ class Window:
         answered: Request | None = None,
     ):
         self._requests, self._pool, self._record, self._stop = requests, pool, record, stop
-        self._wait = wait_random_exponential(multiplier=0.5, max=longest_wait)
+        self._longest_wait = longest_wait
         self._next: deque[_Job] = deque()  # what is sent before any new request
         self._new: _Job | None = None
         self._waiting: dict[_Job, asyncio.TimerHandle] = {}  # what backs off
@@ -124,7 +122,11 @@ class Window:
         """Send what there is room for; end the run when there is nothing left."""
         try:
             while not self._done.done() and (job := self._peek()) and (endpoint := self._pool.take(job.failed_at)):
-                task = asyncio.get_running_loop().create_task(self._send(self._take_next(), endpoint))
+                if self._next:
+                    self._next.popleft()
+                else:
+                    self._new = None
+                task = asyncio.get_running_loop().create_task(self._send(job, endpoint))
                 self._in_flight.add(task)
                 task.add_done_callback(self._landed)
         except Exception as error:  # of the iterator
@@ -141,12 +143,6 @@ class Window:
             request = next(self._requests, None)
             self._new, self._exhausted = (None, True) if request is None else (_Job(request), False)
         return self._next[0] if self._next else self._new
-
-    def _take_next(self) -> _Job:
-        if self._next:
-            return self._next.popleft()
-        job, self._new = self._new, None
-        return job
 
     async def _send(self, job: _Job, endpoint: Endpoint) -> None:
         epoch, failure = endpoint.limit.epoch, None
@@ -197,9 +193,8 @@ class Window:
         )
 
     def _send_later(self, job: _Job, tries: int) -> None:
-        state = RetryCallState(None, None, (), {})
-        state.attempt_number = tries
-        self._waiting[job] = asyncio.get_running_loop().call_later(self._wait(state), self._send_again, job)
+        wait = backoff(tries, 0.5, self._longest_wait)
+        self._waiting[job] = asyncio.get_running_loop().call_later(wait, self._send_again, job)
 
     def _send_again(self, job: _Job) -> None:
         del self._waiting[job]

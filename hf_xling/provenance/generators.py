@@ -45,12 +45,6 @@ def writers(columns: Mapping[str, Sequence[Any]]) -> list[Generator]:
     return found
 
 
-def run_generator(manifest: Mapping[str, Any]) -> Generator:
-    """The generator of a run of stage 1, by its manifest."""
-    model, sha = manifest["model_id"], manifest["model_sha"]
-    return Generator(model_name(model), sha, manifest["chain"][-1], manifest["language"])
-
-
 def for_card(sources: Sequence[str], generators: Sequence[Generator]) -> dict[str, Any]:
     """What a dataset card tells programs under `CARD_KEY`."""
     told = [{name: value for name, value in asdict(each).items() if value is not None} for each in generators]

@@ -23,14 +23,10 @@ NAMELESS = "a model without a name"
 
 @dataclass(frozen=True)
 class Published:
-    """A dataset or model that is to be published, with its id on the Hub (None while it has none).
-
-    Of a dataset, `source_text` tells whether the text of the source itself stands in it.
-    """
+    """A dataset or model that is to be published, with its id on the Hub (None while it has none)."""
 
     kind: Literal["dataset", "model"]
     name: str | None = None
-    source_text: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,16 @@ class Licensing:
     open_questions: tuple[str, ...]
     breaches: tuple[str, ...]
 
+    @property
+    def front(self) -> dict[str, str | None]:
+        """The front matter of a card: `license`, `license_name` and `license_link`."""
+        return {name: getattr(self, name) for name in ("license", "license_name", "license_link")}
+
+    @property
+    def local_only(self) -> str | None:
+        """Why the text of a source must not be republished; None if it may be."""
+        return next((terms.local_only for terms in self.components.values() if terms.local_only), None)
+
 
 def licensing(
     source: str | Mapping[str, Terms | None],
@@ -79,7 +85,7 @@ def licensing(
             known of it here.
         generators: ids of the models whose output it holds, or was trained on; None for one that told no id.
         published: a dataset, or a model with its name.
-        bases: of a model, the checkpoints whose weights it started from, likewise.
+        bases: of a model, the checkpoints whose weights it started from, each with the terms that its card states.
         given: the licence that the one who publishes states.
         questions: open ones that the caller has already.
     """
@@ -95,21 +101,21 @@ def licensing(
         makers.setdefault(name, _of_weights(name) or terms or _unknown(name, "the licence of its weights"))
     components = {**origins, **makers}
     binding = [terms for terms in makers.values() if not terms.free_outputs]
-    license, name = _reduced([*origins.values(), *binding], given)
-    asked = [*questions, *(question for terms in components.values() for question in terms.questions)]
+    license, license_name = _reduced([*origins.values(), *binding], given)
+    asked = [question for terms in components.values() for question in terms.questions]
     unsettled = _unsettled([*origins.values()], makers, published, own)
     return Licensing(
         published,
         components,
         tuple(origins),
         license,
-        name,
-        _link(published, [*binding, *origins.values()]) if name else None,
+        license_name,
+        _link(published, [*binding, *origins.values()]) if license_name else None,
         given is not None,
         tuple(dict.fromkeys(notice for terms in components.values() for notice in terms.notices)),
         {component: _obligations(terms, published) for component, terms in components.items()},
-        tuple(dict.fromkeys([*asked, *unsettled])),
-        tuple(_breaches([*origins.values()], makers, published)),
+        tuple(dict.fromkeys([*questions, *asked, *unsettled])),
+        tuple(_breaches(origins, makers, published)),
     )
 
 
@@ -197,18 +203,18 @@ def _unsettled(
         yield f"The licence that was given is {given}; that does not lift the {titles}."
 
 
-def _breaches(origins: Sequence[Terms], makers: Mapping[str, Terms], published: Published) -> Iterator[str]:
-    barred = [origin for origin in origins if origin.local_only]
-    for origin in barred if published.kind == "dataset" and published.source_text else ():
-        yield (
-            f"it holds text of {origin.name}, and {origin.local_only}; publish a dataset without that text (ratings by "
-            "review id), or leave out --repo_id and keep the folder to yourself"
-        )
-    for origin in origins if published.kind == "dataset" and makers else ():
-        if origin.no_derivatives:
+def _breaches(origins: Mapping[str, Terms], makers: Mapping[str, Terms], published: Published) -> Iterator[str]:
+    for source, terms in origins.items() if published.kind == "dataset" else ():
+        if terms.local_only:
             yield (
-                f"it holds what was made from {origin.name}, and {origin.title} bars sharing that; generate from "
-                "another source, or leave out --repo_id and keep the folder to yourself"
+                f"it holds text of {source}, and {terms.local_only}; publish the model that is trained on it instead, "
+                "or a dataset without that text (ratings by review id), or leave out --repo_id and keep the folder to "
+                "yourself"
+            )
+        if terms.no_derivatives and makers:
+            yield (
+                f"it holds what was made from {source}, and {terms.title} bars sharing that; generate from another "
+                "source, or leave out --repo_id and keep the folder to yourself"
             )
     if published.kind == "model" and published.name:
         name, asked = published.name.split("/")[-1], {terms.model_prefix: model for model, terms in makers.items()}

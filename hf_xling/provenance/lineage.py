@@ -93,8 +93,16 @@ def descend(objective: str, base: str, revision: str | None = None, corpora: Seq
         commit = config.parent.name if config else revision  # its folder in the cache of the Hub
     except (OSError, ValueError):  # the Hub does not answer; the checkpoint itself may come from a cache
         unread = True
-    stated = {"license": None} if before.trainings else license_of(card)  # else it is that of the chain
-    start = Base(**place_of(base, commit), **stated, recorded=bool(before.trainings), unread=unread)
+    place = place_of(base, commit)
+    stated: dict[str, Any] = {} if before.trainings else license_of(card)  # there the licence is that of the chain
+    start = Base(
+        str(place["name"]),
+        place["revision"],
+        place["sha256"],
+        recorded=bool(before.trainings),
+        unread=unread,
+        **stated,
+    )
     return Lineage((*before.trainings, Training(objective, start, tuple(corpora))))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import hf_xling
-from hf_xling.generation.iso639 import iso_code
+from hf_xling.generation.languages import iso_code
 from hf_xling.hub.cards import render_card
 from hf_xling.hub.contents import PLACEHOLDER, README
 from hf_xling.hub.results import Evidence, model_index, write_eval_results
@@ -46,7 +46,7 @@ def write_model_card(
     on = next((corpus for corpus in last.corpora if measured_with in corpus.rows), None) if last else None
     front = {
         "library_name": "transformers",
-        **{key: getattr(chain, key) for key in ("license", "license_name", "license_link")},
+        **chain.front,
         **_ancestors(lineage),
         **metadata,
     }
@@ -56,7 +56,7 @@ def write_model_card(
         called = (name or template.removesuffix("_card")).split("/")[-1]
         front["model-index"] = model_index(called, front["pipeline_tag"], evidence, on.name, _is_id(on), **part)
         if _is_id(on) and split is not None:
-            write_eval_results(folder, evidence, on.name, **part)
+            write_eval_results(folder, evidence, on.name, on.config, split, on.revision)
     shown = {"lineage": lineage, "license": chain, "evidence": evidence, "repo_id": name or PLACEHOLDER}
     shown |= {"on": on.name if on else None, "base": last.base.name if last else None}
     text = render_card(template, front, {**shown, "version": hf_xling.__version__, **facts})

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hf_xling.places import (
-    STATED,
-    DatasetCard,
-    read_dataset_card,
-    texts,
-)
-from hf_xling.provenance.generated import Generation, lineage_of
-from hf_xling.provenance.generators import WRITTEN_BY, Generator, from_card, run_generator, writers
+from hf_xling.places import STATED, DatasetCard, read_dataset_card, texts
+from hf_xling.provenance.generation_run import GenerationRun, ancestry
+from hf_xling.provenance.generators import WRITTEN_BY, Generator, from_card, writers
 from hf_xling.provenance.terms import SOURCES, Terms, find_terms, known_names, stated_terms
 from hf_xling.tables import is_hub_id
 
@@ -72,28 +66,28 @@ def corpus_of(
         config, split: that were read.
     """
     found = _dataset(source)
-    run = _of_run(source)
-    sources, written = (run.sources, run.generators) if run else from_card(found.front)
-    stated = {name: getattr(run, name) for name in STATED} if run else found.stated
-    questions = [f"{found.place['name']}: its card could not be read."] * found.unread + [
-        *(run.questions if run else ())
-    ]
+    run = GenerationRun.of_rows(source) if source is not None else None
+    of_run = _of_run(run) if run is not None else Corpus("")
+    sources, written = (of_run.sources, of_run.generators) if run is not None else from_card(found.front)
+    stated = {name: getattr(of_run, name) for name in STATED} if run is not None else found.stated
+    name, revision, sha256 = (found.place[part] for part in ("name", "revision", "sha256"))
+    questions = [*[f"{name}: its card could not be read."] * found.unread, *of_run.questions]
     sources = sources or _named(found.front)
-    if not sources and found.place["sha256"] is not None:
+    if not sources and source is not None and sha256 is not None:
         sources = tuple(known_names(source))
         said = "A corpus was local and goes by the name {}; whether it is that was not checked."
         questions += map(said.format, sources)
-    generators = dict.fromkeys([*writers(columns), *written])
-    told = [*filter(None, dict.fromkeys(columns.get("language", ()))), *texts(found.front.get("language"))]
-    languages = [*map(str, told), *(run.languages if run else ())]
+    languages = [*filter(None, dict.fromkeys(columns.get("language", ()))), *texts(found.front.get("language"))]
     return Corpus(
-        **found.place,
-        config=config,
-        split=split,
+        str(name),
+        revision,
+        sha256,
+        config,
+        split,
         rows=dict(rows),
-        sources=sources or (found.place["name"],),
-        generators=tuple(generators),
-        languages=tuple(dict.fromkeys(languages)),
+        sources=sources or (str(name),),
+        generators=tuple(dict.fromkeys([*writers(columns), *written])),
+        languages=tuple(dict.fromkeys([*map(str, languages), *of_run.languages])),
         **stated,
         questions=tuple(questions),
     )
@@ -120,27 +114,26 @@ def read_origins(
             own = () if corpus.sources == (corpus.name,) and corpus.sha256 is not None else corpus.sources
             sources = tuple(dict.fromkeys([*own, called])) if is_known or not own else own
             found[place] = replace(corpus, sources=sources)
-    for corpus in map(_recorded, manifests):
-        if corpus is not None and corpus.name not in {each.name for each in found}:
-            found.append(corpus)
+    for recorded in filter(None, map(_recorded, manifests)):
+        if recorded.name not in {each.name for each in found}:
+            found.append(recorded)
     return found
 
 
-def source_title(origins: Sequence[Corpus]) -> str:
-    """What a card calls the source where the user does not say: what is known by its id, else its id or file."""
-    names = [_known(origin) or origin.name for origin in origins]
-    return " and ".join(dict.fromkeys(names))
-
-
-def _known(origin: Corpus) -> str | None:
-    terms = find_terms(origin.name, SOURCES) if origin.sha256 is None else None
-    return terms.name if terms is not None else None
+def source_title(origins: Sequence[Corpus], called: str | None) -> str:
+    """What a card calls the source: as the user does (`called`), else what is known by its id, else its id or file."""
+    return called or " and ".join(dict.fromkeys(getattr(_known(each), "name", each.name) for each in origins))
 
 
 def known_source(origins: Sequence[Corpus], called: str | None) -> Terms | None:
-    """What is known of the source that the user names (`called`) or its id; the name of a file says nothing."""
-    names = [called] if called is not None else [origin.name for origin in origins if origin.sha256 is None]
-    return next((terms for name in names if (terms := find_terms(name, SOURCES)) is not None), None)
+    """What is known of the source by the user's name of it (`called`) or by its id; the name of a file says nothing."""
+    if called is not None:
+        return find_terms(called, SOURCES)
+    return next(filter(None, map(_known, origins)), None)
+
+
+def _known(origin: Corpus) -> Terms | None:
+    return find_terms(origin.name, SOURCES) if origin.sha256 is None else None
 
 
 def licensing_parts(corpora: Iterable[Corpus]) -> tuple[dict[str, Terms | None], list[str | None], list[str]]:
@@ -192,37 +185,28 @@ def _named(card: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(names.values())
 
 
-def _of_run(source: str | None) -> Corpus | None:
+def _of_run(run: GenerationRun) -> Corpus:
     """Of rows of stage 1 that are read as they are: their source, and the models of all runs behind them."""
-    accepted = Path(source or "")
-    accepted = accepted.parent if accepted.suffix == ".parquet" else accepted
-    if accepted.name != "accepted":
-        return None
-    file = accepted.parent / "manifest.json"
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        lineage = lineage_of([Generation(str(file.parent), manifest, [])])
-        roots = [run.manifest["input"] for run in lineage.runs if len(run.manifest["chain"]) == 1]
-        generators = [*(run_generator(run.manifest) for run in lineage.runs)]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
-    generators += [Generator(task=chain[-1]) for chain in lineage.gone]
-    found = _recorded(manifest) or Corpus("")
+    line = ancestry([run])
+    found = _recorded(run.manifest) or Corpus("")
+    roots = [str(each.manifest.get("input", "")) for each in line.runs if len(each.chain) == 1]
     sources = found.sources or tuple(root if is_hub_id(root) else Path(root).name for root in roots)
-    return replace(found, sources=sources, generators=tuple(generators))
+    return replace(found, sources=sources, generators=tuple(line.generators))
 
 
 def _recorded(manifest: Mapping[str, Any]) -> Corpus | None:
     """What a run of stage 1 has recorded of its source; None where that had no card."""
     told = manifest.get("source")
-    if not isinstance(told, dict) or not isinstance(told.get("name"), str):
+    name = told.get("name") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(name, str):
         return None
-    names = ("name", "revision", *STATED)
-    stated = {name: value if isinstance(value := told.get(name), str) else None for name in names}
-    questions = (f"{told['name']}: its card could not be read when texts were generated from it.",)
+    stated: dict[str, Any] = {each: value for each in STATED if isinstance(value := told.get(each), str)}
+    questions = (f"{name}: its card could not be read when texts were generated from it.",)
     return Corpus(
-        **stated,
-        sources=(told["name"],),
+        name,
+        revision=next(iter(texts(told.get("revision"))), None),
+        sources=(name,),
         languages=texts(told.get("languages")),
         questions=questions if told.get("unread") is True else (),
+        **stated,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,31 +144,35 @@ def stated_terms(
     title = license_name if license in (None, "other") else license
     if not title and not asked:
         return None
+    has_license = bool(license or license_name)
     title = one_line(title or "none stated", 80)
-    identifier = (re.sub(r"[^a-z0-9.+-]+", "-", title.lower()).strip("-.") or None) if license or license_name else None
-    link = link if link and re.fullmatch(r"https?://[\w./#?=&%~+-]+", link) else None
+    identifier = (re.sub(r"[^a-z0-9.+-]+", "-", title.lower()).strip("-.") or None) if has_license else None
     words = set(re.split("[-_ .]", identifier or ""))
-    bars = {
-        "share_alike": "sa" in words or (identifier or "").startswith(_SHARE_ALIKE),
-        "non_commercial": bool(words & {"nc", "noncommercial"}),
-        "no_derivatives": "nd" in words,
-    }
-    said = {
-        "share_alike": "share alike",
-        "non_commercial": "no commercial use",
-        "no_derivatives": "share nothing made of it",
-    }
-    obligations = [said[name] for name, is_so in bars.items() if is_so]
-    obligations += (
-        ["what its licence asks, which its card states and nobody checked here"] if license or license_name else []
+    terms = Terms(
+        *(
+            name,
+            "",
+            title,
+            link if link and re.fullmatch(r"https?://[\w./#?=&%~+-]+", link) else None,
+            identifier,
+            None,
+        ),
+        questions=() if identifier else (f"{name}: its card states no licence.",),
+        free_outputs=(identifier or "").startswith(_PERMISSIVE),
+        # What is none of the Hub's identifiers would be refused there under `license`.
+        custom=identifier is not None and (license in (None, "other") or identifier not in LICENSES),
+        share_alike="sa" in words or (identifier or "").startswith(_SHARE_ALIKE),
+        non_commercial=bool(words & {"nc", "noncommercial"}),
+        no_derivatives="nd" in words,
     )
-    obligations += [f"who reads it agrees to this, says its card: “{one_line(asked)}”"] if asked else []
-    free = identifier is not None and identifier.startswith(_PERMISSIVE)
-    # What is none of the Hub's identifiers would be refused there under `license`.
-    custom = bool(identifier) and (license in (None, "other") or identifier not in LICENSES)
-    questions = () if identifier else (f"{name}: its card states no licence.",)
-    told = {"obligations": tuple(obligations), "questions": questions, "free_outputs": free, "custom": custom}
-    return Terms(name, "", title, link, identifier, None, **told, **bars)
+    obligations = [
+        *["share alike"] * terms.share_alike,
+        *["no commercial use"] * terms.non_commercial,
+        *["share nothing made of it"] * terms.no_derivatives,
+        *["what its licence asks, which its card states and nobody checked here"] * has_license,
+        *([f"who reads it agrees to this, says its card: “{one_line(asked)}”"] if asked else []),
+    ]
+    return replace(terms, obligations=tuple(obligations))
 
 
 def known_names(path: str) -> list[str]:

@@ -17,7 +17,7 @@ from hf_xling import runs
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import language_code
 from hf_xling.hub.cards import counts_table
-from hf_xling.provenance.generated import read_manifest
+from hf_xling.provenance.generation_run import GenerationRun
 from hf_xling.quality.sheets import is_filled, read_ratings, write_sheet
 from hf_xling.quality.tally import scale_rows, tally, tally_markdown
 from hf_xling.recipes import RecipeParser, option
@@ -75,7 +75,7 @@ def make_sheet(folder: str | Path, sample: int = 100, language: str | None = Non
     Raises:
         InputError: no finished run, no such rows, or there is a filled sheet or that of another sample already.
     """
-    read_manifest(folder, COMMAND)
+    GenerationRun.open(folder, COMMAND)
     review = Path(folder) / FOLDER
     drawn = draw(Path(folder), sample, seed, language)
     key = {"sample": sample, "seed": seed, "language": language, **drawn._asdict()}
@@ -143,7 +143,7 @@ def review_facts(folder: str | Path) -> dict[str, Any] | None:
     path = Path(folder) / FOLDER / TALLY
     if not path.is_file():
         return None
-    found, manifest = json.loads(path.read_text(encoding="utf-8")), read_manifest(folder, COMMAND)
+    found, manifest = json.loads(path.read_text(encoding="utf-8")), GenerationRun.open(folder, COMMAND).manifest
     return {
         **{name: manifest[name] for name in ("chain", "language")},
         "texts": found["items"],

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hf_xling.errors import InputError
 from hf_xling.places import README, card_of, data_patterns, texts
-from hf_xling.provenance.generated import read_manifest
+from hf_xling.provenance.generation_run import GenerationRun
 from hf_xling.quality.words import TextCounts
 from hf_xling.tables import parquet_batches, table_files
 
@@ -97,7 +97,7 @@ def read_sides(folder: str) -> list[Side]:
     """
     path = Path(folder)
     if (path / "manifest.json").is_file():
-        manifest = read_manifest(folder, "audit")
+        manifest = GenerationRun.open(folder, "audit").manifest
         return run_sides(_batches(table_files(path / "accepted"), ("source_text", "text")), manifest)
     card = card_of(path / README) if (path / README).is_file() else {}
     configs = card.get("configs")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hf_xling.hub.cards import training_settings
 from hf_xling.hub.results import measured_split, regression_evidence
 from hf_xling.provenance.lineage import Lineage
 from hf_xling.provenance.model_cards import write_model_card
-from hf_xling.regression.tasks import ClassTask
-
-if TYPE_CHECKING:
-    from hf_xling.regression.trainer import RegressionTrainer
 
 SETTINGS = (
     *("learning_rate", "lr_scheduler_type", "per_device_train_batch_size", "gradient_accumulation_steps"),
@@ -21,23 +16,31 @@ SETTINGS = (
 )
 
 
-def write_regressor_card(trainer: RegressionTrainer, results: Mapping[str, Any]) -> None:
+def write_regressor_card(
+    folder: Path,
+    lineage: Lineage,
+    repo_id: str | None,
+    results: Mapping[str, Any],
+    classes: Sequence[str] | None,
+    adapter: bool,
+    **facts: Any,
+) -> None:
     """Write `README.md`: what the model predicts, how to use it, how it was trained, on what, and what was measured.
 
     Args:
-        trainer: at the end of the training.
+        folder: of the model.
+        lineage: of the model.
+        repo_id: on the Hub; None while it has none.
         results: as in `all_results.json`; may be empty.
+        classes: that a classifier predicts; None of a rating model.
+        adapter: whether it is one, and no whole checkpoint.
+        facts: what else `regressor_card` shows.
     """
-    args, labels, adapter = trainer.args, trainer.train_dataset.labels, trainer.is_adapter
-    classes = trainer.task.names if isinstance(trainer.task, ClassTask) else None
-    more = {"max_length": trainer.cutter.max_length, "steps": trainer.state.global_step}
-    more |= {"tokens of the training texts": trainer.coverage}
-    more |= {f"tokens of {texts}": found for texts, found in trainer.held_out_coverage.items()}
     write_model_card(
-        args.output_dir,
+        folder,
         "regressor_card",
-        trainer.lineage,
-        args.hub_model_id,
+        lineage,
+        repo_id,
         {
             **({"library_name": "peft"} if adapter else {}),
             "pipeline_tag": "text-classification",
@@ -45,14 +48,9 @@ def write_regressor_card(trainer: RegressionTrainer, results: Mapping[str, Any])
         },
         regression_evidence(results),
         "train" if "fold" in results else measured_split(results),
-        settings=training_settings(args, SETTINGS, **more),
-        rows=len(labels),
         classes=classes,
-        lowest=min(labels),
-        highest=max(labels),
-        mean=round(sum(labels) / len(labels), 3),
-        long_text=args.long_text,
         adapter=adapter,
+        **facts,
     )
 
 

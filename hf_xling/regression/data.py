@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any
 
 from datasets import Dataset, Features, Value
 
 from hf_xling.cleaning import clean_text
+from hf_xling.console import note
 from hf_xling.errors import InputError
-from hf_xling.folding import fold, is_empty
-from hf_xling.labels import BadRow, class_name, is_missing, label_values, mapped_name, number_of, rating_of
+from hf_xling.folding import fold, has_text
+from hf_xling.labels import BadRow, class_name, label_values, number_of, rating_of
 from hf_xling.provenance.generators import WRITTEN_BY
 from hf_xling.provenance.origins import Corpus, corpus_of
-from hf_xling.tables import SPLITS, Table, named_splits, read_table, row_ids
+from hf_xling.regression.config import RegressionScriptArguments, TaskKind
+from hf_xling.tables import SPLITS, Table, known_splits, named_splits, read_table, row_ids, split_names
 from hf_xling.tables.held_out import read_held_out
-
-if TYPE_CHECKING:
-    from hf_xling.regression.arguments import RegressionScriptArguments
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,25 @@ class Splits:
     corpora: list[Corpus]
 
 
-class _Rows(NamedTuple):
-    """The usable rows of a split, column by column. Labels are ratings, or names of classes."""
+@dataclass
+class _Rows:
+    """The usable rows of a split, column by column (labels are ratings, or names of classes), and the lost ones."""
 
-    ids: list[str]
-    texts: list[str]
-    labels: list[Any]
+    ids: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def as_dataset(self, label_names: list[str] | None) -> Dataset:
+        labels, kind = self.labels, Value("float64")
+        if label_names is not None:
+            numbers = {name: number for number, name in enumerate(label_names)}
+            labels, kind = [numbers[name] for name in labels], Value("int64")
+        features = Features({"id": Value("string"), "text": Value("string"), "label": kind})
+        return Dataset.from_dict({"id": self.ids, "text": self.texts, "label": labels}, features=features)
 
 
-def load_splits(
-    script: RegressionScriptArguments, task: Literal["regression", "classification"] = "regression"
-) -> Splits:
+def load_splits(script: RegressionScriptArguments, task: TaskKind = "regression") -> Splits:
     """The splits that `script` names, with every row checked and, with `--clean`, every text cleaned.
 
     A dataset must have a test split, unless `--folds` make tests of the training split. `id` is the table's own column
@@ -74,35 +81,50 @@ def load_splits(
         raise InputError("--label_range: goes with ratings; classes have no range")
     if is_classes and values is not None and sorted(values.values()) != list(range(len(values))):
         raise InputError(
-            f"--label_map {' '.join(script.label_map)}: the numbers of {len(values)} classes are 0 to "
+            f"--label_map {' '.join(script.label_map or ())}: the numbers of {len(values)} classes are 0 to "
             f"{len(values) - 1}, each once"
         )
     rows: dict[str, _Rows] = {}
-    dropped: dict[str, dict[str, int]] = {}
     label_names: list[str] | None = None
     written: dict[str, list[Any]] = {}  # of the training split, what tells who wrote it
     read: dict[str, str | None] = {}  # of what was given for a split, the split that was read
     for split, table, read[split] in _tables(script):
         class_names = table.class_names.get(script.label_column)
-        read_label = partial(_rating, values=values, class_names=class_names, limits=script.label_range)
+        if not is_classes:
+            reader = partial(rating_of, values=values, class_names=class_names, limits=script.label_range)
+            rows[split] = _usable(table, script, reader)
+        else:
+            known = sorted(set(rows["train"].labels), key=label_names.index) if label_names else None
+            rows[split] = _usable(table, script, _class_reader(values, class_names, known))
+        if split != "train":
+            continue
+        written = {name: table.columns[name] for name in WRITTEN_BY if name in table.columns}
         if is_classes:
-            known = sorted(set(rows["train"].labels), key=label_names.index) if rows else None
-            read_label = partial(_class_name, values=values, class_names=class_names, known=known)
-        rows[split], lost = _usable(table, script, read_label)
-        if split == "train":
-            written = {name: table.columns[name] for name in WRITTEN_BY if name in table.columns}
-        if lost:
-            dropped[split] = dict(lost)
-        if is_classes and split == "train":
-            given = sorted(values, key=values.get) if values is not None else class_names
-            label_names = given or _sorted_names(rows[split].labels)
-            if len(set(rows[split].labels)) < 2:
+            found = rows[split].labels
+            label_names = (sorted(values, key=values.__getitem__) if values else class_names) or _sorted_names(found)
+            if len(set(found)) < 2:
                 raise InputError(
-                    f"{table.name}: all labels in column `{script.label_column}` are `{rows[split].labels[0]}`; "
+                    f"{table.name}: all labels in column `{script.label_column}` are `{found[0]}`; "
                     "at least two classes are needed"
                 )
-    datasets = {split: _dataset(part, label_names) for split, part in rows.items()}
+    datasets = {split: part.as_dataset(label_names) for split, part in rows.items()}
+    dropped = {split: dict(part.lost) for split, part in rows.items() if part.lost}
     return Splits(datasets, label_names, dropped, _corpora(script, datasets, written, read))
+
+
+def _class_reader(
+    values: Mapping[str, float] | None, class_names: list[str] | None, known: list[str] | None
+) -> Callable[[Any], str]:
+    """A reader of the names of classes; `known` are those of the training split, None for that split itself."""
+
+    def read(value: Any) -> str:
+        name = class_name(value, class_names, values)
+        if known is not None and name not in known:
+            said = f"the label is {value!r}; the training split has {', '.join(known)}"
+            raise BadRow("label not in the training split", said)
+        return name
+
+    return read
 
 
 def _corpora(
@@ -124,24 +146,33 @@ def _corpora(
 
 def _tables(script: RegressionScriptArguments) -> Iterator[tuple[str, Table, str | None]]:
     """Each split with its rows, and which split of a source of its own they are."""
-    dataset = script.dataset_name, script.dataset_config
-    names = named_splits(*dataset) or {} if script.dataset_name is not None else {}
-    for split in SPLITS:
-        if script.dataset_name is not None:
+    if script.dataset_name is not None:
+        source, config = script.dataset_name, script.dataset_config
+        names = named_splits(source, config) or {}
+        for split in SPLITS:
             optional = split == "validation" or (split == "test" and script.folds)
             if not optional or split in names:
                 name = names.get(split, split)
-                yield split, replace(read_table(*dataset, name), name=f"{dataset[0]}, split {name}"), name
-        elif (file := getattr(script, f"{split}_file")) is not None:
-            yield split, *((read_table(file), None) if split == "train" else read_held_out(file, split))
+                yield split, replace(read_table(source, config, name), name=f"{source}, split {name}"), name
+        return
+    train = str(script.train_file)
+    unread = [split for split in known_splits(split_names(train) or ()) if getattr(script, f"{split}_file") is None]
+    if unread:
+        note(
+            f"{train}: its train split alone is read, not {' and '.join(unread)}; --dataset_name {train} reads all, or "
+            f"give it as --{unread[0]}_file too"
+        )
+    yield "train", read_table(train), None
+    if script.validation_file is not None:
+        yield "validation", *read_held_out(script.validation_file, "validation")
+    if script.test_file is not None:
+        yield "test", *read_held_out(script.test_file, "test")
 
 
-def _usable(
-    table: Table, script: RegressionScriptArguments, read_label: Callable[[Any], Any]
-) -> tuple[_Rows, Counter[str]]:
-    """The rows of `table` that can be used, and how many cannot by reason, which is an error if it shall be one."""
+def _usable(table: Table, script: RegressionScriptArguments, read_label: Callable[[Any], Any]) -> _Rows:
+    """The rows of `table` that can be used; one that cannot is an error if it shall be one, else counted."""
     table.require_rows()
-    rows, lost = _Rows([], [], []), Counter()
+    rows = _Rows()
     first: dict[str, tuple[int, Any]] = {}  # row and label by folded text
     columns = zip(row_ids(table), table.column(script.text_column), table.column(script.label_column), strict=True)
     for row, (id, text, label) in enumerate(columns):
@@ -156,15 +187,15 @@ def _usable(
         except BadRow as bad:
             if script.on_bad_row == "error":
                 raise InputError(f"{table.where(row)}: {bad}") from None
-            lost[bad.reason] += 1
+            rows.lost[bad.reason] += 1
         else:
             rows.ids.append(id)
             rows.texts.append(text)
             rows.labels.append(label)
     if not rows.ids:
-        counts = ", ".join(f"{reason}: {count:,}" for reason, count in lost.items())
+        counts = ", ".join(f"{reason}: {count:,}" for reason, count in rows.lost.items())
         raise InputError(f"{table.name}: every row was dropped ({counts}); at least one good row is needed")
-    return rows, lost
+    return rows
 
 
 def _text(value: object, clean: bool) -> str:
@@ -173,50 +204,14 @@ def _text(value: object, clean: bool) -> str:
     if not isinstance(value, str):
         raise BadRow("text is not a string", f"the text is {value!r}; a text is needed")
     text = clean_text(value) if clean else value
-    if is_empty(text):
-        raise BadRow("text is empty", f"the text is empty{'' if is_empty(value) else ' after cleaning'}")
+    if not has_text(text):
+        raise BadRow("text is empty", f"the text is empty{' after cleaning' if has_text(value) else ''}")
     return text
 
 
-def _rating(
-    value: Any, values: Mapping[str, float] | None, class_names: Sequence[str] | None, limits: Sequence[float] | None
-) -> float:
-    # Without a map the numbers of classes are ratings as they are, -1 too.
-    number = rating_of(value, values, class_names if values is not None else None)
-    if limits is not None and not limits[0] <= number <= limits[1]:
-        raise BadRow("label out of range", f"the label is {number}; --label_range allows {limits[0]} to {limits[1]}")
-    return number
-
-
-def _class_name(
-    value: Any,
-    values: Mapping[str, float] | None,
-    class_names: Sequence[str] | None,
-    known: Sequence[str] | None,
-) -> str:
-    if values is None or is_missing(value, class_names):
-        name = class_name(value, class_names)
-    else:
-        name = mapped_name(value, values, class_names)
-    if known is not None and name not in known:
-        raise BadRow(
-            "label not in the training split", f"the label is {value!r}; the training split has {', '.join(known)}"
-        )
-    return name
-
-
-def _sorted_names(labels: Sequence[str]) -> list[str]:
+def _sorted_names(labels: list[str]) -> list[str]:
     names = sorted(set(labels))
     try:
         return sorted(names, key=number_of)
     except BadRow:
         return names
-
-
-def _dataset(rows: _Rows, label_names: Sequence[str] | None) -> Dataset:
-    labels, kind = rows.labels, Value("float64")
-    if label_names is not None:
-        numbers = {name: number for number, name in enumerate(label_names)}
-        labels, kind = [numbers[name] for name in labels], Value("int64")
-    features = Features({"id": Value("string"), "text": Value("string"), "label": kind})
-    return Dataset.from_dict({"id": rows.ids, "text": rows.texts, "label": labels}, features=features)

@@ -36,7 +36,7 @@ class Ratings:
     members: numpy.ndarray
 
     @classmethod
-    def of(cls, members: Sequence[Sequence[float]]) -> Ratings:
+    def of(cls, members: Sequence[Sequence[float] | numpy.ndarray]) -> Ratings:
         """Of each member's predictions of the same texts."""
         of_each = numpy.asarray(members, dtype=numpy.float64)
         return cls(of_each.mean(axis=0), of_each.std(axis=0, ddof=1) if len(of_each) > 1 else None, of_each)

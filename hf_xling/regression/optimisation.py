@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+from transformers import PreTrainedModel
 
 from hf_xling.errors import InputError
 from hf_xling.regression.head import output_layer
@@ -16,7 +17,7 @@ from hf_xling.regression.tasks import Task
 
 
 def parameter_groups(
-    model: nn.Module,
+    model: PreTrainedModel,
     decayed: Container[str],
     *,
     learning_rate: float,
@@ -30,7 +31,7 @@ def parameter_groups(
         model: a sequence classifier, or an adapter over one.
         decayed: the names of the parameters that weight decay acts on.
         learning_rate: of the head.
-        weight_decay: likewise.
+        weight_decay: of the head.
         layer_lr_decay: of L layers the one that is d from the top has `learning_rate * layer_lr_decay ** (d + 1)`, the
             embeddings that of d = L (Clark et al. 2020, "ELECTRA", appendix B).
         head_scale: the output layer has a learning rate that is larger by this, and decays at the same pace.
@@ -62,8 +63,7 @@ def head_scale(task: Task, optimiser: type) -> float:
     kin move a weight by the learning rate, however small its gradient is; in the step of SGD (also without a schedule)
     the gradient, which is smaller by the deviation, counts as well.
     """
-    deviation = getattr(task, "deviation", 1.0)
-    return deviation**2 if optimiser.__name__.startswith("SGD") else deviation
+    return task.deviation**2 if optimiser.__name__.startswith("SGD") else task.deviation
 
 
 def freeze_body(scheduler: Any, optimizer: Optimizer, steps: int) -> None:
@@ -85,23 +85,23 @@ def freeze_body(scheduler: Any, optimizer: Optimizer, steps: int) -> None:
     scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
 
 
-def _classifier(model: nn.Module) -> nn.Module:
-    """The classifier itself, without the adapter around it."""
-    return model.get_base_model() if hasattr(model, "peft_config") else model
+def _encoder(model: Any) -> Any:
+    """The encoder of a classifier, or of one with an adapter around it."""
+    return (model.get_base_model() if hasattr(model, "peft_config") else model).base_model
 
 
 def _body(model: nn.Module) -> set[str]:
     """The names of the parameters of the encoder, without its pooler."""
-    encoder = _classifier(model).base_model
+    encoder = _encoder(model)
     pooler = getattr(encoder, "pooler", None)
     head = {id(parameter) for parameter in pooler.parameters()} if pooler is not None else set()
     inside = {id(parameter) for parameter in encoder.parameters()} - head
     return {name for name, parameter in model.named_parameters() if id(parameter) in inside}
 
 
-def _layer_numbers(model: nn.Module) -> dict[str, int]:
+def _layer_numbers(model: PreTrainedModel) -> dict[str, int]:
     """How far from the top each of the body's parameters is: 0 for the last layer, L for what lies below the first."""
-    count, encoder = getattr(model.config, "num_hidden_layers", 0), _classifier(model).base_model
+    count, encoder = getattr(model.config, "num_hidden_layers", 0), _encoder(model)
     layers = next(
         (each for each in encoder.modules() if isinstance(each, nn.ModuleList) and len(each) == count), nn.ModuleList()
     )

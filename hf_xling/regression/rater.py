@@ -15,10 +15,9 @@ from transformers.utils import cached_file
 
 from hf_xling.errors import InputError
 from hf_xling.provenance.lineage import Lineage, lineage_beside
-from hf_xling.regression.collator import RegressionCollator
-from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, logits_side, max_length
-from hf_xling.regression.long_text import Cutter
-from hf_xling.regression.trainer import document_logits
+from hf_xling.regression.documents import Cutter, RegressionCollator
+from hf_xling.regression.head import SETTINGS, SETTINGS_FILE, document_logits, logits_side, max_length
+from hf_xling.regression.tasks import class_names
 from hf_xling.training.adapters import base_of
 from hf_xling.training.pretrained import as_texts, load_pretrained, load_tokenizer, make_usable
 
@@ -47,8 +46,8 @@ class Rater:
         settings = getattr(model.config, SETTINGS, None) or {}
         length = max_length(model, tokenizer, settings.get("max_length"))
         self._cutter = Cutter(tokenizer, length, settings.get("long_text", "truncate"))
-        make_usable(tokenizer, model, model.name_or_path)
-        side = logits_side(self.model, tokenizer, length, model.name_or_path)
+        make_usable(tokenizer, model, str(model.name_or_path))
+        side = logits_side(self.model, tokenizer, length, str(model.name_or_path))
         self._collate = RegressionCollator(tokenizer.pad_token_id or 0, TOKENS_PER_PASS, side=side)
 
     @classmethod
@@ -60,18 +59,16 @@ class Rater:
         Raises:
             InputError: there is no such checkpoint, or it has no head.
         """
-        adapter = _adapter_settings(str(name), revision)
+        name = str(name)
+        tokenizer, adapter = load_tokenizer(name, revision, OPTION), _adapter_settings(name, revision)
         if adapter is not None:
-            tokenizer = load_tokenizer(str(name), revision, OPTION)
-            return cls(_merged(str(name), revision, adapter), tokenizer, (str(name), revision))
+            return cls(_merged(name, revision, adapter), tokenizer, (name, revision))
         model, loading = load_pretrained(
-            AutoModelForSequenceClassification, str(name), revision, OPTION, output_loading_info=True
+            AutoModelForSequenceClassification, name, revision, OPTION, output_loading_info=True
         )
-        if loading["missing_keys"]:
-            raise InputError(
-                f"{OPTION} {name}: is no rating model; it lacks {', '.join(sorted(loading['missing_keys'])[:3])}"
-            )
-        return cls(model, load_tokenizer(str(name), revision, OPTION), (str(name), revision))
+        if missing := sorted(loading["missing_keys"]):
+            raise InputError(f"{OPTION} {name}: is no rating model; it lacks {', '.join(missing[:3])}")
+        return cls(model, tokenizer, (name, revision))
 
     @cached_property
     def lineage(self) -> Lineage:
@@ -84,8 +81,7 @@ class Rater:
     @property
     def class_names(self) -> list[str] | None:
         """Of a classifier, in the order of its logits; None of a rating model."""
-        config = self.model.config
-        return None if config.num_labels == 1 else [config.id2label[number] for number in range(config.num_labels)]
+        return None if self.model.config.num_labels == 1 else class_names(self.model)
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str] | str) -> numpy.ndarray:
@@ -116,7 +112,7 @@ def _adapter_settings(name: str, revision: str | None) -> dict[str, Any] | None:
         path = cached_file(name, SETTINGS_FILE, revision=revision or "main")
     except OSError:
         return None
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    return json.loads(Path(str(path)).read_text(encoding="utf-8"))
 
 
 def _merged(name: str, revision: str | None, settings: dict[str, Any]) -> PreTrainedModel:

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,30 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
-from hf_xling.console import note
 from hf_xling.errors import InputError
-from hf_xling.provenance.lineage import Lineage, descend
-from hf_xling.provenance.model_cards import check_model_publishable, hub_name
-from hf_xling.provenance.origins import unnamed_corpus
-from hf_xling.regression.card import write_regressor_card
-from hf_xling.regression.collator import RegressionCollator
+from hf_xling.provenance.lineage import Lineage
+from hf_xling.regression.card import SETTINGS, write_regressor_card
 from hf_xling.regression.config import RegressionConfig
-from hf_xling.regression.documents import DocumentTable, check_rows
+from hf_xling.regression.documents import Cutter, DocumentTable, RegressionCollator, check_rows
+from hf_xling.regression.head import SETTINGS as CUT_SETTINGS
 from hf_xling.regression.head import (
-    SETTINGS,
     SETTINGS_FILE,
     adapter_settings,
+    document_logits,
     load_model,
     logits_side,
     max_length,
+    part_logits,
+    some_texts,
+    start_in_units,
 )
-from hf_xling.regression.long_text import Cutter
-from hf_xling.regression.metrics import CLASS_METRICS, METRICS
 from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
-from hf_xling.regression.start import some_texts, start_in_units
 from hf_xling.regression.tasks import ClassTask, RatingTask, make_task
 from hf_xling.runs import write_json
-from hf_xling.training.adapters import adapted, check_adapter, own_card
-from hf_xling.training.coverage import check_coverage, check_held_out
-from hf_xling.training.inherited import Reasons
-from hf_xling.training.pretrained import check_tokenizer, check_trainable, load_tokenizer, make_usable
-from hf_xling.training.trainer import SharedTrainer, check_given, settle_best_metric
+from hf_xling.training.adapters import adapted, check_adapter
+from hf_xling.training.config import Reasons
+from hf_xling.training.pretrained import load_tokenizer, make_trainable
+from hf_xling.training.trainer import SharedTrainer, settle_best_metric
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +52,17 @@ class RegressionTrainer(SharedTrainer):
     """Fine-tunes a plain `AutoModelForSequenceClassification`: one label by mean squared error, or classes.
 
     Every checkpoint answers `pipeline("text-classification", dir, function_to_apply="none")` in the ratings' own units:
-    a new head starts there (`head.load_model`), and the loss alone is divided by the labels' variance. What is logged
-    as loss is the mean squared error. The loss of a step is the mean over all of its documents, however they are split
-    into windows, passes, accumulation steps and processes (stock Trainer multiplies it by the number of the last two).
+    a new head starts there (`head.start_in_units`), and the loss alone is divided by the labels' variance. What is
+    logged as loss is the mean squared error. The loss of a step is the mean over all of its documents, however they are
+    split into windows, passes, accumulation steps and processes (stock Trainer multiplies it by the number of the last
+    two).
 
     Args:
         model: a checkpoint folder or Hub id of an encoder or a rating model, or a `PreTrainedModel` with one label.
         args: the configuration.
         train_dataset: with the columns `text` and `label`: a float, or of classes an integer from 0.
-        eval_dataset: likewise; chooses the best checkpoint. Without it there is none to choose, and the last one stays.
-            Or several by name (`eval_NAME_mse`), of which the first chooses.
+        eval_dataset: with the same columns; chooses the best checkpoint. Without it the last one stays. Or several by
+            name (`eval_NAME_mse`), of which the first chooses.
         processing_class: the tokenizer; by default the one beside the model.
         peft_config: trains an adapter of this kind, and the head, in place of all weights.
         label_names: of the classes, in the order of their numbers; by default the numbers themselves.
@@ -78,16 +74,15 @@ class RegressionTrainer(SharedTrainer):
 
     Attributes:
         loading: a line that says what of the checkpoint was loaded, newly made and dropped.
-        coverage: what the tokenizer makes of the training texts; None without any.
-        held_out_coverage: likewise of the other sets, by set.
         test_results: `test_…` metrics for the card, as in `all_results.json`; empty until somebody sets them.
 
     Raises:
-        InputError: an argument or field of `args` that is refused (`inherited.REFUSED`); a model that cannot be loaded,
-            has other labels or no bias in its output layer, or is not the tokenizer's; a dataset without its columns or
+        InputError: an argument or field of `args` that is refused (`training.config.REFUSED`); a model that cannot be
+            loaded, has other labels or no output layer, or is not the tokenizer's; a dataset without its columns or
             rows; a name to push to that a licence bars.
     """
 
+    config_type, table_type, refused_arguments = RegressionConfig, DocumentTable, REFUSED_ARGUMENTS
     # compute_loss divides by the number of documents of the whole step, so Trainer must not divide again.
     loss_is_scaled_for_ga = True
 
@@ -105,9 +100,8 @@ class RegressionTrainer(SharedTrainer):
         compute_metrics: Callable[[EvalPrediction], Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ):
-        model = os.fspath(model) if isinstance(model, os.PathLike) else model
         given = {**kwargs, "processing_class": processing_class}
-        check_given(model, RegressionConfig, args, train_dataset, eval_dataset, DocumentTable, given, REFUSED_ARGUMENTS)
+        model, name, args = self.check_given(model, args, train_dataset, eval_dataset, given)
         check_rows({"train_dataset": train_dataset, "eval_dataset": eval_dataset}, args.task)
         optimizer, _ = kwargs.get("optimizers") or (None, None)
         if optimizer is not None and (args.layer_lr_decay != 1 or args.freeze_body_steps):
@@ -116,7 +110,6 @@ class RegressionTrainer(SharedTrainer):
         if not (isinstance(made, type) and issubclass(made, torch.optim.Optimizer)):
             raise InputError("optimizer_cls_and_kwargs: a class of torch.optim.Optimizer is needed, not a factory")
         check_adapter(model, peft_config, model_revision)
-        name = model if isinstance(model, str) else model.name_or_path
         if args.early_stopping_patience is not None and (eval_dataset is None or not args.load_best_model_at_end):
             raise InputError("--early_stopping_patience: needs a validation set, evaluated and saved at the same steps")
         if eval_dataset is None and args.eval_strategy == "steps":  # the default is `epoch`
@@ -124,20 +117,13 @@ class RegressionTrainer(SharedTrainer):
         if eval_dataset is None and args.eval_strategy != "no":
             args.eval_strategy, args.load_best_model_at_end = "no", False
         self._more_metrics = compute_metrics
-        measured = ("loss", *(METRICS if args.task == "regression" else CLASS_METRICS))
+        measured = ("loss", *(RatingTask if args.task == "regression" else ClassTask).metric_names)
         settle_best_metric(args, eval_dataset, measured if compute_metrics is None else ())
         tokenizer = processing_class or load_tokenizer(name, model_revision)
         labels = train_dataset["label"] if train_dataset and "label" in train_dataset.column_names else []
-        self.task, self.loading = make_task(args.task, labels, label_names, model), ""
-        if isinstance(self.task, ClassTask):
-            self.task = replace(self.task, label_smoothing=args.label_smoothing_factor)
+        self.task = make_task(args.task, labels, label_names, model, args.label_smoothing_factor)
         model, self.loading, new = load_model(model, self.task, args.seed, model_revision)
-        check_trainable(model, name)
-        check_tokenizer(tokenizer, model, name)
-        make_usable(tokenizer, model, name)
-        allowed = args.allow_unknown_tokens
-        self.coverage = check_coverage(tokenizer, train_dataset, ["text"], allowed, name).get("text")
-        self.held_out_coverage = check_held_out(tokenizer, {"eval_dataset": eval_dataset}, ["text"], allowed, name)
+        make_trainable(model, tokenizer, name)
         length = max_length(model, tokenizer, args.max_length)
         tokenizer.model_max_length = length  # so that a plain pipeline cuts texts where training did
         self.cutter = Cutter(tokenizer, length, args.long_text)
@@ -147,25 +133,25 @@ class RegressionTrainer(SharedTrainer):
             told = start_in_units(model, self.task, new, some_texts(train_dataset, self.cutter, collate))
             if told and args.process_index == 0:
                 logger.warning("%s: %s", name, told)
-        setattr(model.config, SETTINGS, {"long_text": args.long_text, "max_length": length})
-        self.lineage = lineage or descend(args.task, name, model_revision, unnamed_corpus(train_dataset))
-        if args.push_to_hub:  # not by the script, which asks earlier
-            check_model_publishable(self.lineage, hub_name(args))
+        setattr(model.config, CUT_SETTINGS, {"long_text": args.long_text, "max_length": length})
         self.test_results: dict[str, Any] = {}
         if peft_config is not None:
             model = adapted(model, peft_config, name, model_revision, new)
         super().__init__(
+            base=name,
+            revision=model_revision,
+            purpose=args.task,
+            lineage=lineage,
+            columns=["text"],
             model=model,
             args=args,
             data_collator=collate,
-            train_dataset=self._tables(train_dataset, "train_dataset"),
-            eval_dataset=self._tables(eval_dataset, "eval_dataset"),
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
             processing_class=tokenizer,
             compute_metrics=self._metrics,
             **kwargs,
         )
-        if self.coverage is not None and args.process_index == 0:
-            note(f"training texts: {self.coverage}")
         # Makes Trainer count the documents of a step even where the model's forward takes no loss arguments.
         self.model_accepts_loss_kwargs = True
         if self.train_dataset is not None and self.train_dataset.cut.is_noteworthy and self.is_world_process_zero():
@@ -208,7 +194,7 @@ class RegressionTrainer(SharedTrainer):
         """The losses of all parts of `inputs`, each with its weight, divided by the documents of the whole step."""
         losses, outputs = [], []
         for chunk in inputs["chunks"]:
-            outputs.append(_logits(model, chunk))
+            outputs.append(part_logits(model, chunk))
             losses.append((self.task.losses(outputs[-1], chunk["labels"]) * chunk["weights"]).sum())
         loss = torch.stack(losses).sum()
         if num_items_in_batch is None:
@@ -225,15 +211,6 @@ class RegressionTrainer(SharedTrainer):
             logits = document_logits(model, inputs["chunks"], len(inputs["labels"]))
         loss = self.task.losses(logits, inputs["labels"]).mean() * self.task.logged_scale
         return loss, logits, inputs["labels"]
-
-    def check_test_texts(self, dataset: Dataset, name: str = "test_dataset") -> None:
-        """Note in `held_out_coverage` what the tokenizer makes of the texts of `dataset`.
-
-        Raises:
-            InputError: it does not know their language, and that is not allowed.
-        """
-        tokenizer, allowed, model = self.processing_class, self.args.allow_unknown_tokens, self.model.name_or_path
-        self.held_out_coverage |= check_held_out(tokenizer, {name: dataset}, ["text"], allowed, model)
 
     def get_test_dataloader(self, test_dataset: Dataset | DocumentTable) -> Any:
         """Trainer's, for a dataset of texts as well."""
@@ -268,13 +245,23 @@ class RegressionTrainer(SharedTrainer):
             freeze_body(scheduler, optimizer or self.optimizer, self.args.freeze_body_steps)
         return scheduler
 
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write `README.md`: what the model predicts, how to use it, what it descends from, and what was measured.
-
-        That is `test_results`; where nobody has set them, the validation set's metrics of the checkpoint that was kept.
-        """
-        if self.is_world_process_zero():
-            write_regressor_card(self, self.test_results or self._validation_results())
+    def _write_card(self) -> None:
+        labels, adapter = self.train_dataset.labels, self.is_adapter
+        write_regressor_card(
+            self.args.folder,
+            self.lineage,
+            self.args.hub_model_id,
+            # Where nobody has set them, the validation set's metrics of the checkpoint that was kept.
+            self.test_results or self._validation_results(),
+            self.task.names if isinstance(self.task, ClassTask) else None,
+            adapter,
+            settings=self.settings(SETTINGS, max_length=self.cutter.max_length),
+            rows=len(labels),
+            lowest=min(labels),
+            highest=max(labels),
+            mean=round(sum(labels) / len(labels), 3),
+            long_text=self.args.long_text,
+        )
 
     def _validation_results(self) -> dict[str, Any]:
         measured = [entry for entry in self.state.log_history if "eval_loss" in entry]
@@ -293,32 +280,8 @@ class RegressionTrainer(SharedTrainer):
         found = self.task.compute_metrics(numpy.asarray(prediction.predictions), numpy.asarray(prediction.label_ids))
         return {**found, **(self._more_metrics(prediction) if self._more_metrics is not None else {})}
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        """Trainer's own, less its pickle of the arguments: checkpoints hold safetensors and JSON only."""
-        folder = Path(output_dir or self.args.output_dir)
-        with own_card(folder):
-            super()._save(output_dir, state_dict)
-        if self.args.should_save:
-            (folder / "training_args.bin").unlink(missing_ok=True)
-            self.lineage.write(folder)
-            if self.is_adapter:
-                write_json(folder / SETTINGS_FILE, adapter_settings(self.accelerator.unwrap_model(self.model)))
-
-    @property
-    def is_adapter(self) -> bool:
-        """Whether an adapter is trained in place of all weights."""
-        return hasattr(self.accelerator.unwrap_model(self.model), "peft_config")
-
-
-def document_logits(model: torch.nn.Module, chunks: list[dict[str, Any]], documents: int) -> Tensor:
-    """(documents, labels) float32: the mean over the parts of each document, wherever they stand in `chunks`."""
-    total = None
-    for chunk in chunks:
-        logits = _logits(model, chunk).float() * chunk["weights"].unsqueeze(-1)
-        total = logits.new_zeros(documents, logits.shape[-1]) if total is None else total
-        total.index_add_(0, chunk["documents"], logits)
-    return total
-
-
-def _logits(model: torch.nn.Module, chunk: dict[str, Any]) -> Tensor:
-    return model(input_ids=chunk["input_ids"], attention_mask=chunk["attention_mask"]).logits
+    def _write_checkpoint(self, folder: Path) -> None:
+        self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(folder)
+        self.processing_class.save_pretrained(folder)
+        if self.is_adapter:
+            write_json(folder / SETTINGS_FILE, adapter_settings(self.pretrained))

@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> str:
 
         with written_aside(encoder) as aside:
             make_encoder(aside, list(world_texts(world)))
-    from hf_xling.experiments.grid import main as run_recipe
+    from hf_xling.experiments.runner import main as run_recipe
 
     recipe = {
         "config": files("hf_xling.trainers.recipes") / "demo.yaml",

@@ -1,7 +1,4 @@
-"""LoRA: the fields of peft that both trainers take, models with an adapter in them, and what an adapter belongs to.
-
-`--help` needs the fields, so torch and what imports it are imported where they are used.
-"""
+"""LoRA: the fields of peft that both trainers take, models with an adapter in them, and what an adapter belongs to."""
 
 from __future__ import annotations
 
@@ -11,13 +8,15 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from hf_xling.errors import InputError
-from hf_xling.places import hub_file
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from hf_xling.training.pretrained import refuse_adapter, unlike_checkpoint
 
 
 @dataclass
@@ -45,8 +44,6 @@ class LoraArguments:
         """The `peft.LoraConfig` for a task type of peft's (`FEATURE_EXTRACTION`, `SEQ_CLS`), or None without LoRA."""
         if not self.use_peft:
             return None
-        from peft import LoraConfig
-
         modules: Any = self.lora_target_modules
         if modules == ["all-linear"]:
             modules = "all-linear"
@@ -78,8 +75,6 @@ def adapted(
     Raises:
         InputError: no such layers; no such checkpoint; or its weights are others than those of `model`.
     """
-    from peft import get_peft_model
-
     if new is None:
         new = _made_new(model, name, revision)
     peft_config = copy.deepcopy(peft_config)
@@ -112,15 +107,11 @@ def check_adapter(model: str | PreTrainedModel, peft_config: Any, revision: str 
     if isinstance(model, str):
         refuse_adapter(model, revision)
     if peft_config is not None:
-        from peft import PeftConfig
-
         if not isinstance(peft_config, PeftConfig):
             raise InputError(f"peft_config: a config of peft (LoraConfig) is needed, not {type(peft_config).__name__}")
         _refuse_prompts(peft_config)
     if isinstance(model, str) or not hasattr(model, "peft_config"):
         return
-    from peft import PeftModel
-
     if not isinstance(model, PeftModel):
         raise InputError(
             f"model: this {type(model).__name__} has an adapter in it that is no PeftModel; make one (`get_peft_model`)"
@@ -143,19 +134,6 @@ def check_adapter(model: str | PreTrainedModel, peft_config: Any, revision: str 
                 "name it in the modules_to_save of the adapter's config"
             )
     _name_base(model, name)
-
-
-def refuse_adapter(name: str, revision: str | None = None) -> None:
-    """An `InputError` if the checkpoint `name` is an adapter."""
-    try:
-        found = hub_file(name, "adapter_config.json", revision)
-    except (OSError, ValueError):  # loading says what is wrong
-        return
-    if found is not None:
-        raise InputError(
-            f"--model_name_or_path {name}: is an adapter, and training starts from whole checkpoints; merge it into "
-            "its base (`merge_and_unload` of peft) and save that"
-        )
 
 
 def _refuse_prompts(peft_config: Any) -> None:
@@ -185,8 +163,6 @@ def own_card(folder: str | Path) -> Iterator[None]:
 
 def _made_new(model: PreTrainedModel, name: str, revision: str | None, option: str = "peft_config:") -> set[str]:
     save = "save it (`save_pretrained`), and train the adapter from that folder"
-    from hf_xling.training.pretrained import unlike_checkpoint
-
     if not name:
         raise InputError(f"{option} this {type(model).__name__} was not loaded from a checkpoint; {save}")
     new, other = unlike_checkpoint(model, name, revision)
@@ -208,8 +184,6 @@ def _head(model: PreTrainedModel) -> list[str]:
 
 def _whole_modules(model: PreTrainedModel, new: Collection[str], name: str) -> list[str]:
     """The modules of `model` that are trained and saved as they are: its head, and what holds the tensors `new`."""
-    from torch import nn
-
     whole = _head(model)
     inside = {key.rpartition(".")[0] for key in new if not key.startswith(tuple(f"{path}." for path in whole))}
     for path in sorted(inside):
@@ -225,9 +199,6 @@ def _whole_modules(model: PreTrainedModel, new: Collection[str], name: str) -> l
 
 def _aim(peft_config: Any, model: PreTrainedModel, whole: Collection[str]) -> None:
     """Let `peft_config` adapt no layer that is trained as a whole: `all-linear` would take the head of most models."""
-    from torch import nn
-    from transformers.pytorch_utils import Conv1D
-
     within = re.compile("|".join(rf"(?:.*\.)?{re.escape(path)}(?:\..*)?" for path in whole))
     taken = {path for path, _ in model.named_modules() if whole and within.fullmatch(path)}
     wanted = peft_config.target_modules
@@ -256,8 +227,6 @@ def base_of(adapter: str | Path, revision: str | None = None) -> tuple[str, str 
 
     A relative path is that from the adapter's own folder, unless it leads somewhere from here.
     """
-    from peft import PeftConfig
-
     config = PeftConfig.from_pretrained(str(adapter), revision=revision)
     base = config.base_model_name_or_path
     beside = [place / base for place in (Path(adapter), Path(adapter).parent) if (place / base).is_dir()]

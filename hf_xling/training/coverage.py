@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from hf_xling.errors import InputError
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
 TEXTS, CHARACTERS = 1000, 2000  # texts that are counted at most, and of each its beginning
@@ -83,7 +82,7 @@ def coverage(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Covera
 
 def check_coverage(
     tokenizer: PreTrainedTokenizerBase,
-    dataset: Dataset | None,
+    dataset: Any,
     columns: Sequence[str],
     allowed: bool,
     name: str,
@@ -92,15 +91,16 @@ def check_coverage(
     """What `tokenizer` makes of the texts in those of `columns` that `dataset` has, by column, from a sample of rows.
 
     Args:
+        dataset: of texts; what is none has no columns.
         name: of the model.
         of: what errors call `dataset`, if it is not the training set.
 
     Raises:
         InputError: it knows too few of their tokens, and that is not `allowed`.
     """
-    found = {}
+    found: dict[str, Coverage] = {}
     for column in columns:
-        if dataset is None or column not in dataset.column_names or not len(dataset):
+        if column not in getattr(dataset, "column_names", ()) or not len(dataset):
             continue
         rows = dataset.select(range(0, len(dataset), -(-len(dataset) // TEXTS)))
         found[column] = coverage(tokenizer, [text for text in rows[column] if isinstance(text, str)])
@@ -120,7 +120,7 @@ def check_held_out(
     Returns:
         By set, and where it has several of the columns by column too: `eval_dataset`, `sts_dataset sentence1`.
     """
-    found = {}
+    found: dict[str, Coverage] = {}
     for of, given in sets.items():
         if isinstance(given, Mapping):
             given = {f"{of}[{key!r}]": each for key, each in given.items()}

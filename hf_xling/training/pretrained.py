@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 from transformers.utils import logging as transformers_logging
 
 from hf_xling.errors import InputError
-from hf_xling.training.adapters import refuse_adapter
+from hf_xling.places import hub_file
 from hf_xling.training.chunking import ROUNDING, Side, neutral_side
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,19 @@ def check_checkpoint(name: str, revision: str | None = None) -> None:
     refuse_adapter(name, revision)
     load_pretrained(AutoConfig, name, revision)
     load_tokenizer(name, revision)
+
+
+def refuse_adapter(name: str, revision: str | None = None) -> None:
+    """An `InputError` if the checkpoint `name` is an adapter."""
+    try:
+        found = hub_file(name, "adapter_config.json", revision)
+    except (OSError, ValueError):  # loading says what is wrong
+        return
+    if found is not None:
+        raise InputError(
+            f"{MODEL_OPTION} {name}: is an adapter, and training starts from whole checkpoints; merge it into "
+            "its base (`merge_and_unload` of peft) and save that"
+        )
 
 
 def load_tokenizer(name: str, revision: str | None = None, option: str = MODEL_OPTION) -> PreTrainedTokenizerBase:
@@ -87,10 +100,13 @@ def unlike_checkpoint(model: PreTrainedModel, name: str, revision: str | None = 
     return lacking, other
 
 
-def check_trainable(model: PreTrainedModel, name: str) -> None:
-    """An `InputError` if `model` is an encoder-decoder, or its weights are in half precision.
+def make_trainable(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Check that `model` can be trained and is that of `tokenizer`; then `make_usable`.
 
-    In bfloat16 most steps are smaller than a weight's rounding and change nothing; in float16 they overflow.
+    Raises:
+        InputError: it is an encoder-decoder; its weights are in half precision (in bfloat16 most steps are smaller than
+            a weight's rounding and change nothing, in float16 they overflow); or the tokenizer has tokens that it has
+            no embedding for, or another padding token, or none.
     """
     if "decoder_input_ids" in inspect.signature(model.forward).parameters:
         raise InputError(f"{MODEL_OPTION} {name}: is an encoder-decoder ({model.config.model_type}); give an encoder")
@@ -98,23 +114,14 @@ def check_trainable(model: PreTrainedModel, name: str) -> None:
         raise InputError(
             f"{name}: its weights are {model.dtype}; load it with dtype=torch.float32 (--bf16 then computes in half)"
         )
-
-
-def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, name: str) -> None:
-    """An `InputError` if `tokenizer` has tokens that `model` has no embedding for, or pads with another one."""
-    size = getattr(model.config, "vocab_size", None)
-    highest = max(tokenizer.get_vocab().values(), default=0)
+    other = "give the tokenizer that belongs to the model"
+    size, highest = getattr(model.config, "vocab_size", None), max(tokenizer.get_vocab().values(), default=0)
     if size is not None and highest >= size:
-        raise InputError(
-            f"the tokenizer has tokens up to number {highest}, {name} only {size}; "
-            "give the tokenizer that belongs to the model"
-        )
+        raise InputError(f"the tokenizer has tokens up to number {highest}, {name} only {size}; {other}")
     pads = tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None)
     if None not in pads and pads[0] != pads[1]:
-        raise InputError(
-            f"the tokenizer pads with token {pads[0]}, {name} with {pads[1]}; "
-            "give the tokenizer that belongs to the model"
-        )
+        raise InputError(f"the tokenizer pads with token {pads[0]}, {name} with {pads[1]}; {other}")
+    make_usable(tokenizer, model, name)
 
 
 def make_usable(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, name: str) -> None:

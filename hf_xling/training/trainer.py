@@ -1,13 +1,14 @@
-"""What both trainers do alike with what they inherit from transformers' Trainer."""
+"""What both trainers do alike with transformers' Trainer: checks, checkpoints, lineage, card, early stopping."""
 
 from __future__ import annotations
 
 import copy
 import json
+import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from datasets import Dataset
@@ -18,13 +19,21 @@ from transformers import (
     PreTrainedTokenizerBase,
     Trainer,
     TrainerState,
-    TrainingArguments,
 )
 from transformers.trainer_utils import TrainOutput
 
+from hf_xling.console import note
 from hf_xling.errors import InputError, XlingError
+from hf_xling.hub.cards import training_settings
+from hf_xling.provenance.lineage import Lineage, descend
+from hf_xling.provenance.model_cards import check_model_publishable, hub_name
+from hf_xling.provenance.origins import unnamed_corpus
 from hf_xling.runs import STATE_FILE, write_json
-from hf_xling.training.inherited import Reasons, find_checkpoint, one_clear_line, refuse
+from hf_xling.training.adapters import own_card
+from hf_xling.training.config import Reasons, TrainingConfig, find_checkpoint, one_clear_line, refuse
+from hf_xling.training.coverage import check_coverage, check_held_out
+
+Config = TypeVar("Config", bound=TrainingConfig)
 
 # Arguments of `Trainer` that both refuse, and why.
 REFUSED_ARGUMENTS: Reasons = {
@@ -37,17 +46,67 @@ REFUSED_ARGUMENTS: Reasons = {
 class SharedTrainer(Trainer):
     """Trainer that refuses what it would ignore, ends at a loss that is no number, and resumes as it was.
 
-    A subclass calls `check_given` before it loads anything, and implements `_table`.
+    A subclass names its classes below, calls `check_given` before it loads anything, and implements `_table`,
+    `_write_checkpoint` and `_write_card`.
 
     Args:
-        kwargs: of `Trainer`; `args` has a field `early_stopping_patience`.
+        base: name of the checkpoint that the model was loaded from.
+        revision: of it on the Hub.
+        purpose: what the lineage calls the training.
+        lineage: what the model descends from; None for `base` and what `train_dataset` tells.
+        columns: of `train_dataset` that hold texts.
+        held_out_columns: the same of other sets; None for `columns`.
+        held_out: such sets by name; None for `eval_dataset`.
+        kwargs: of `Trainer`; the datasets are rows of texts, `args` is the copy of `check_given`.
+
+    Attributes:
+        coverage: what the tokenizer makes of the training texts, by column.
+        held_out_coverage: the same of the other sets, by set (and column, where it has several).
+        lineage: what the model descends from.
+
+    Raises:
+        InputError: an argument that cannot be used, texts in a language that the tokenizer does not know, or a name to
+            push to that a licence bars.
     """
 
-    def __init__(self, **kwargs: Any):
+    config_type: ClassVar[type[TrainingConfig]]
+    table_type: ClassVar[type]  # rows that are token ids
+    refused_arguments: ClassVar[Reasons] = {}
+    # Trainer has them as one of many kinds, or as None.
+    args: Any
+    model: Any
+    processing_class: Any
+    train_dataset: Any
+    eval_dataset: Any
+
+    def __init__(
+        self,
+        *,
+        base: str,
+        revision: str | None,
+        purpose: str,
+        lineage: Lineage | None,
+        columns: Sequence[str],
+        held_out_columns: Sequence[str] | None = None,
+        held_out: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        args, tokenizer, train_dataset = kwargs["args"], kwargs["processing_class"], kwargs.pop("train_dataset")
+        eval_dataset, allowed = kwargs.pop("eval_dataset"), args.allow_unknown_tokens
+        self._base, self._held_out_columns = base, held_out_columns or columns
+        self.coverage = check_coverage(tokenizer, train_dataset, columns, allowed, base)
+        sets = {"eval_dataset": eval_dataset} if held_out is None else held_out
+        self.held_out_coverage = check_held_out(tokenizer, sets, self._held_out_columns, allowed, base)
+        self.lineage = lineage or descend(purpose, base, revision, unnamed_corpus(train_dataset))
+        if args.push_to_hub:  # not by the script, which asks earlier
+            check_model_publishable(self.lineage, hub_name(args))
+        self.args, self.processing_class = args, tokenizer  # which `_table` reads
+        tables = {"train_dataset": self._tables(train_dataset, "train_dataset")}
+        tables["eval_dataset"] = self._tables(eval_dataset, "eval_dataset")
         with one_clear_line():
-            super().__init__(**kwargs)
+            super().__init__(**tables, **kwargs)
             made = self.optimizer is not None or self.optimizer_cls_and_kwargs is not None
-        if not made and "layerwise" not in self.args.optim:  # which would put hooks on the model
+        if not made and "layerwise" not in args.optim:  # which would put hooks on the model
             self._try_optimizer()
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise InputError(
@@ -56,8 +115,68 @@ class SharedTrainer(Trainer):
         if self.optimizer is not None:
             _check_optimizer(self.optimizer, self.model)
         self._last_loss, self._last_step = torch.zeros(()), 0
-        if self.args.early_stopping_patience is not None:
-            self.add_callback(EarlyStoppingCallback(self.args.early_stopping_patience))
+        if args.early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+        for column, found in self.coverage.items() if self.is_world_process_zero() else ():
+            note(f"column {column}: {found}")
+
+    @classmethod
+    def check_given(
+        cls,
+        model: str | os.PathLike | PreTrainedModel | None,
+        args: Config | None,
+        train_dataset: Any,
+        eval_dataset: Any,
+        arguments: Mapping[str, Any],
+    ) -> tuple[str | PreTrainedModel, str, Config]:
+        """Check what a trainer was given, before anything is loaded.
+
+        Args:
+            model: to train, or its name.
+            args: a `config_type`.
+            train_dataset, eval_dataset: of texts, or a `table_type`.
+            arguments: of `Trainer`, with `processing_class`.
+
+        Returns:
+            The model, a path as a string; the name of its checkpoint; and a copy of `args` that the trainer may change.
+
+        Raises:
+            InputError: an argument that cannot be used, or a setting that needs an `eval_dataset`.
+        """
+        refuse(arguments, {}, {**REFUSED_ARGUMENTS, **cls.refused_arguments}, prefix="")
+        model = os.fspath(model) if isinstance(model, os.PathLike) else model
+        if model is None:
+            raise InputError("model: the name of a checkpoint or a model is needed")
+        if not isinstance(model, str | PreTrainedModel) and not hasattr(model, "peft_config"):
+            raise InputError(f"model: a PreTrainedModel or a name is needed, not {type(model).__name__}")
+        tokenizer = arguments.get("processing_class")
+        if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise InputError(f"processing_class: a tokenizer is needed, not {type(tokenizer).__name__}")
+        if args is None or not isinstance(args, cls.config_type):
+            raise InputError(
+                f"args: {cls.config_type.__name__} is needed, not {type(args).__name__}; it has the same fields, and "
+                "more"
+            )
+        optimizer, scheduler = arguments.get("optimizers") or (None, None)
+        if scheduler is not None and optimizer is None:
+            raise InputError("optimizers: a scheduler without its optimiser changes no learning rate")
+        several = eval_dataset if isinstance(eval_dataset, Mapping) else {None: eval_dataset}
+        if not several:
+            raise InputError("eval_dataset: is empty")
+        names = ["train_dataset", *("eval_dataset" if key is None else f"eval_dataset[{key!r}]" for key in several)]
+        for name, dataset in zip(names, (train_dataset, *several.values()), strict=True):
+            if dataset is not None and not isinstance(dataset, (Dataset, cls.table_type)):
+                raise InputError(
+                    f"{name}: a datasets.Dataset is needed, not {type(dataset).__name__}; of a stream, take the first "
+                    "rows"
+                )
+        plateau = args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy")
+        needing = {"eval_on_start": args.eval_on_start, "lr_scheduler_type": plateau}
+        needing["save_strategy"] = args.save_strategy == "best"
+        if eval_dataset is None and True in needing.values():
+            name = next(name for name, needed in needing.items() if needed)
+            raise InputError(f"--{name} {_plain(getattr(args, name))}: needs a validation set (eval_dataset)")
+        return model, model if isinstance(model, str) else str(model.name_or_path), copy.copy(args)
 
     def _try_optimizer(self) -> None:
         """Make the optimiser and its schedule once, so that what they refuse is told before training."""
@@ -80,10 +199,30 @@ class SharedTrainer(Trainer):
         self.optimizer = self.lr_scheduler = None
 
     @property
+    def pretrained(self) -> Any:
+        """What is saved as the checkpoint: the model itself, or its encoder."""
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether an adapter is trained in place of all weights."""
+        return hasattr(self.pretrained, "peft_config")
+
+    @property
     def unknown_shares(self) -> dict[str, float]:
         """`held_out_coverage` as results have it: `sts_dataset_sentence1_unknown_tokens`."""
         names = {name: "_".join(re.findall(r"[\w.-]+", name)) for name in self.held_out_coverage}
         return {f"{names[name]}_unknown_tokens": found.unknown for name, found in self.held_out_coverage.items()}
+
+    def check_texts(self, dataset: Dataset, name: str) -> None:
+        """Note in `held_out_coverage` what the tokenizer makes of the texts of `dataset`, which errors call `name`.
+
+        Raises:
+            InputError: it does not know their language, and that is not allowed.
+        """
+        tokenizer, allowed = self.processing_class, self.args.allow_unknown_tokens
+        columns, sets = self._held_out_columns, {name: dataset}
+        self.held_out_coverage |= check_held_out(tokenizer, sets, columns, allowed, self._base)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Trainer's; by default it goes on from `args.resume_from_checkpoint`, if that is given.
@@ -94,7 +233,7 @@ class SharedTrainer(Trainer):
             InputError: no such checkpoint, or none that training can go on from.
         """
         given = self.args.resume_from_checkpoint if resume_from_checkpoint is None else resume_from_checkpoint
-        checkpoint = find_checkpoint(given, self.args.output_dir)
+        checkpoint = find_checkpoint(given, self.args.folder)
         return self._end_where_stopped(checkpoint) or super().train(checkpoint, *args, **kwargs)
 
     def _end_where_stopped(self, checkpoint: str | None) -> TrainOutput | None:
@@ -137,9 +276,31 @@ class SharedTrainer(Trainer):
         """Trainer's, with the best checkpoint called by its name alone: no paths of this machine."""
         super().save_state()
         if self.is_world_process_zero() and self.state.best_model_checkpoint:
-            path = Path(self.args.output_dir) / STATE_FILE
+            path = self.args.folder / STATE_FILE
             state = json.loads(path.read_text(encoding="utf-8"))
             write_json(path, {**state, "best_model_checkpoint": Path(self.state.best_model_checkpoint).name})
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write `README.md`: what the model is, how to use it, what it descends from, and what was measured."""
+        if self.is_world_process_zero():
+            self._write_card()
+
+    def settings(self, names: Sequence[str], **more: Any) -> dict[str, Any]:
+        """A card's table of settings: the fields `names` of `args`, `more`, and what the tokenizer makes of texts."""
+        more |= {"steps": self.state.global_step}
+        more |= {f"tokens of the column {column}": found for column, found in self.coverage.items()}
+        more |= {f"tokens of {texts}": found for texts, found in self.held_out_coverage.items()}
+        return training_settings(self.args, names, **more)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Write the checkpoint and its lineage: safetensors and JSON only, where Trainer pickles the arguments."""
+        if not self.args.should_save:
+            return
+        self._check_loss()
+        folder = Path(output_dir or self.args.folder)
+        with own_card(folder):
+            self._write_checkpoint(folder)
+        self.lineage.write(folder)
 
     def _tables(self, dataset: Any, name: str) -> Any:
         """`dataset`, or each of a mapping, as rows of token ids; what is none (None, a name, such rows) stays."""
@@ -148,6 +309,15 @@ class SharedTrainer(Trainer):
         return self._table(dataset, name) if isinstance(dataset, Dataset) else dataset
 
     def _table(self, dataset: Dataset, name: str) -> Any:
+        """`dataset` as a `table_type`; errors call it `name`."""
+        raise NotImplementedError
+
+    def _write_checkpoint(self, folder: Path) -> None:
+        """Write the model and its tokenizer to `folder`."""
+        raise NotImplementedError
+
+    def _write_card(self) -> None:
+        """Write `README.md` to the output folder."""
         raise NotImplementedError
 
     def _note_loss(self, loss: Tensor) -> None:
@@ -163,65 +333,11 @@ class SharedTrainer(Trainer):
             )
 
 
-def check_given(
-    model: Any,
-    config: type[TrainingArguments],
-    args: Any,
-    train_dataset: Any,
-    eval_dataset: Any,
-    table: type,
-    arguments: Mapping[str, Any],
-    reasons: Reasons,
-) -> None:
-    """Check what a trainer was given, before anything is loaded.
-
-    Args:
-        model: to train, or its name.
-        config: what `args` must be.
-        table: beside `datasets.Dataset`, what the datasets may be: rows that are token ids already.
-        arguments: of `Trainer`, with `processing_class`.
-        reasons: why the trainer refuses some of them, beside `REFUSED_ARGUMENTS`.
-
-    Raises:
-        InputError: an argument that cannot be used, or a setting that needs an `eval_dataset`.
-    """
-    refuse(arguments, {}, {**REFUSED_ARGUMENTS, **reasons}, prefix="")
-    if model is None:
-        raise InputError("model: the name of a checkpoint or a model is needed")
-    if not isinstance(model, str | PreTrainedModel) and not hasattr(model, "peft_config"):
-        raise InputError(f"model: a PreTrainedModel or a name is needed, not {type(model).__name__}")
-    tokenizer = arguments.get("processing_class")
-    if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise InputError(f"processing_class: a tokenizer is needed, not {type(tokenizer).__name__}")
-    if not isinstance(args, config):
-        raise InputError(
-            f"args: {config.__name__} is needed, not {type(args).__name__}; it has the same fields, and more"
-        )
-    optimizer, scheduler = arguments.get("optimizers") or (None, None)
-    if scheduler is not None and optimizer is None:
-        raise InputError("optimizers: a scheduler without its optimiser changes no learning rate")
-    several = eval_dataset if isinstance(eval_dataset, Mapping) else {None: eval_dataset}
-    if not several:
-        raise InputError("eval_dataset: is empty")
-    names = ["train_dataset", *("eval_dataset" if key is None else f"eval_dataset[{key!r}]" for key in several)]
-    for name, dataset in zip(names, (train_dataset, *several.values()), strict=True):
-        if dataset is not None and not isinstance(dataset, (Dataset, table)):
-            raise InputError(
-                f"{name}: a datasets.Dataset is needed, not {type(dataset).__name__}; of a stream, take the first rows"
-            )
-    plateau = args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy")
-    needing = {"eval_on_start": args.eval_on_start, "lr_scheduler_type": plateau}
-    needing["save_strategy"] = args.save_strategy == "best"
-    if eval_dataset is None and True in needing.values():
-        name = next(name for name, needed in needing.items() if needed)
-        raise InputError(f"--{name} {_plain(getattr(args, name))}: needs a validation set (eval_dataset)")
-
-
-def settle_best_metric(args: Any, eval_dataset: Any, known: Collection[str]) -> None:
+def settle_best_metric(args: TrainingConfig, eval_dataset: Any, known: Collection[str]) -> None:
     """Check the metric that chooses the best checkpoint; of several validation sets, the first one's by default.
 
     Args:
-        args: has `chooses_best_metric`, whether the metric is the default one.
+        args: of the trainer; they are changed.
         eval_dataset: a dataset, a mapping of several, or None.
         known: the metrics of one dataset; empty if they are not known.
 

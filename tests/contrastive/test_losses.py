@@ -157,7 +157,6 @@ def test_what_does_not_fit_is_refused(shapes, options):
         info_nce(*(torch.ones(shape) for shape in shapes), **options)
 
 
-@pytest.mark.peer
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-6)], ids=["fp64", "fp32"])
 @pytest.mark.parametrize("negatives", [0, 1, 2])
 def test_equals_multiple_negatives_ranking_loss_with_its_gradients(negatives, dtype, tolerance):

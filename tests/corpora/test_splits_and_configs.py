@@ -11,11 +11,11 @@ from corpus_folders import card
 from hf_xling.dataset_scripts import imdb_ratings, snli_sentences, tamil_movie_reviews
 
 from hf_xling.console import run_command
-from hf_xling.corpora import builders, ratings
+from hf_xling.corpora.builders import main as build
 from hf_xling.corpora.sources import SPLITS, read_sentences
 from hf_xling.errors import InputError
 from hf_xling.generation.stage import main as generate
-from hf_xling.regression.arguments import RegressionScriptArguments
+from hf_xling.regression.config import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 from hf_xling.tables import named_splits, read_table
 from hf_xling.tables.held_out import read_held_out
@@ -83,7 +83,7 @@ def test_every_reader_of_splits_knows_their_other_names(tmp_path):
     }
     assert read_held_out(source, "validation")[1] == "dev" and read_held_out(source, "test")[1] == "eval"
     argv = ["--source", source, "--output_dir", str(tmp_path / "rated")]
-    assert run_command(partial(ratings.main, tamil_movie_reviews.SPEC), argv) == 0
+    assert run_command(partial(build, tamil_movie_reviews.SPEC), argv) == 0
     texts = {read_table(tmp_path / "rated", "raw", split).columns["text"][0] for split in SPLITS}
     assert texts == {"default train one", "default dev one", "default eval one"}
 
@@ -100,8 +100,8 @@ def test_a_split_can_be_taken_by_its_own_name(tmp_path):
 
 COMMANDS = {
     "generate": (generate, "--input", ["--task", "paraphrase", "--language", "en", "--dry_run"]),
-    "corpus": (partial(builders.main, snli_sentences.SPEC), "--source", []),
-    "ratings": (partial(ratings.main, imdb_ratings.SPEC), "--source", []),
+    "corpus": (partial(build, snli_sentences.SPEC), "--source", []),
+    "ratings": (partial(build, imdb_ratings.SPEC), "--source", []),
 }
 
 
@@ -149,7 +149,7 @@ def test_a_train_split_that_the_test_split_empties_is_not_left_out(tmp_path, cap
     (tmp_path / "train.txt").write_text(train)
     (tmp_path / "test.txt").write_text(test)
     argv = ["--source", str(tmp_path / "train.txt"), "--test_file", str(tmp_path / "test.txt"), *more]
-    assert run_command(partial(builders.main, snli_sentences.SPEC), [*argv, "--output_dir", str(tmp_path / "d")]) == 2
+    assert run_command(partial(build, snli_sentences.SPEC), [*argv, "--output_dir", str(tmp_path / "d")]) == 2
     assert "split train: each of its 1 texts stands in a later split too" in capsys.readouterr().err
     assert not list((tmp_path / "d").rglob("*.parquet"))
 
@@ -163,8 +163,8 @@ def test_a_train_split_that_the_test_split_empties_is_not_left_out(tmp_path, cap
         ("--test_file", ("train",), "train"),
         ("--validation_file", ("train", "dev", "test"), "train, validation, test"),
         ("--validation_file", ("train", "test"), "train, test"),
-        ("--train_file", ("train", "dev", "test"), "train, validation, test"),
-        ("--train_file", ("dev", "test"), "validation, test"),
+        ("--source", ("train", "dev", "test"), "train, validation, test"),
+        ("--source", ("dev", "test"), "validation, test"),
     ],
 )
 def test_a_folder_of_several_splits_is_no_file_of_one(tmp_path, capsys, option, files, own):
@@ -172,10 +172,10 @@ def test_a_folder_of_several_splits_is_no_file_of_one(tmp_path, capsys, option, 
     for name in files:
         (tmp_path / "data" / f"{name}.csv").write_text(f"text,label\nwords of {name},1\n")
     (tmp_path / "a.csv").write_text("text,label\nother words here,1\n")
-    given = {"--train_file": tmp_path / "a.csv"} | {option: tmp_path / "data"}
+    given = {"--source": tmp_path / "a.csv", "--test_file": tmp_path / "a.csv"} | {option: tmp_path / "data"}
     argv = [*(str(part) for pair in given.items() for part in pair), "--output_dir", str(tmp_path / "out")]
-    assert run_command(partial(ratings.main, tamil_movie_reviews.SPEC), argv) == 2
-    split = option.strip("-").removesuffix("_file")
+    assert run_command(partial(build, tamil_movie_reviews.SPEC), argv) == 2
+    split = "train" if option == "--source" else option.strip("-").removesuffix("_file")
     said = f"{tmp_path / 'data'}: has splits of its own ({own}); a file of {split} is needed"
     assert capsys.readouterr().err.splitlines()[-1] == f"error: {said}" and not (tmp_path / "out").exists()
 
@@ -186,7 +186,7 @@ def test_a_folder_of_one_split_is_a_file_of_that_split(tmp_path):
         (tmp_path / split / f"{name}.csv").write_text(f"text,label\nall of the {split} words,1\n")
     given = [part for split in SPLITS for part in (f"--{split}_file", str(tmp_path / split))]
     argv = [*given, "--output_dir", str(tmp_path / "rated")]
-    assert run_command(partial(ratings.main, tamil_movie_reviews.SPEC), argv) == 0
+    assert run_command(partial(build, tamil_movie_reviews.SPEC), argv) == 0
     for split in SPLITS:
         assert read_table(tmp_path / "rated", "raw", split).columns["text"] == [f"all of the {split} words"]
     sentences = read_sentences({split: str(tmp_path / split) for split in SPLITS}, ["text"])

@@ -63,7 +63,7 @@ def test_vowel_signs_are_letters(tmp_path):
 
 @pytest.mark.parametrize("name", ["constant", "tfidf-ridge"])
 def test_test_labels_are_for_the_score_alone(tmp_path, name):
-    train, test = reviews(40), reviews(10, first=100)
+    train, test = reviews(15), reviews(10, first=100)
     other = test.map(lambda row: {"label": 100.0 - 20 * row["label"]})
     results = [run_baseline(name, train, rows, tmp_path / str(n)) for n, rows in enumerate((test, other))]
     guesses = [[row["prediction"] for row in predictions(tmp_path / str(n))] for n in range(2)]
@@ -73,7 +73,7 @@ def test_test_labels_are_for_the_score_alone(tmp_path, name):
 
 
 def test_the_same_again_gives_the_same(tmp_path):
-    train, test = reviews(40), reviews(10, first=100)
+    train, test = reviews(15), reviews(10, first=100)
     for name in ("first", "second"):
         run_baseline("tfidf-ridge", train, test, tmp_path / name)
     assert (tmp_path / "first" / "predictions.csv").read_bytes() == (

@@ -18,6 +18,9 @@ from hf_xling.experiments.plots import draw_figures
 from hf_xling.experiments.report import COLUMNS, escape_markdown, main, results_table, write_report
 from hf_xling.experiments.statistics import METRICS, read_results, summarise
 
+LANGUAGES = ("en", "ta")  # of `make_results`
+BASELINE_ROWS = 2 * len(LANGUAGES)
+FIGURES = 4 * len(LANGUAGES)  # MSE, predictions, and the curves of two stages
 HOSTILE = ("<script>alert(1)</script>|x", "$x_1$", "_x_ \\frac{$ {{ 7*7 }}", "[a](javascript:alert(1))")
 
 
@@ -50,10 +53,15 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def commanded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with its report, and what the command said."""
     folder = make_results(tmp_path_factory.mktemp("results"))
-    write_report(folder)
-    return folder
+    return folder, main([str(folder)])
+
+
+@pytest.fixture(scope="module")
+def written(commanded: tuple[Path, str]) -> Path:
+    return commanded[0]
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
@@ -98,7 +106,8 @@ def test_every_number_of_results_json_comes_from_its_rows(written: Path) -> None
     assert sorted(used) == sorted(rows)
 
 
-def test_page_and_markdown_show_the_table(written: Path) -> None:
+def test_page_and_markdown_show_the_table(commanded: tuple[Path, str]) -> None:
+    written, closing = commanded
     page = Page(written / "report/index.html")
     markdown = (written / "report/report.md").read_text()
     table = results_table(summarise(read_results(written)))
@@ -107,8 +116,8 @@ def test_page_and_markdown_show_the_table(written: Path) -> None:
         assert shown in page.cells and f"| {shown} |" in markdown and shown in table
     for column in COLUMNS:
         assert page.cells.count(column) == 2 and column in markdown and column in table
-    assert page.cells.count("not reported") == 5
-    for text in (page.text, markdown, table + main([str(written)])):
+    assert page.cells.count("not reported") == [*PAPER.values(), *[None] * BASELINE_ROWS].count(None)
+    for text in (page.text, markdown, table + closing):
         assert "The spread (sd) is over seeds on one split only." in text
         assert re.search(r"better than (constant|tfidf-ridge)", text)
     for row in read_rows(written).values():
@@ -119,7 +128,7 @@ def test_page_is_self_contained_and_accessible(written: Path) -> None:
     page = Page(written / "report/index.html")
     references = [value for _, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
     pictures = [value for value in references if value.startswith("data:image/svg+xml;base64,")]
-    assert len(pictures) == 8
+    assert len(pictures) == FIGURES
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
     assert all(value in pictures or (value.startswith("#") and value[1:] in ids) for value in references)
@@ -129,10 +138,12 @@ def test_page_is_self_contained_and_accessible(written: Path) -> None:
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     assert ("meta", "content", policy) in page.attributes
     assert ("html", "lang", "en") in page.attributes
-    assert page.tags.count("title") == 1 and page.tags.count("caption") == page.tags.count("table") == 3
+    assert (
+        page.tags.count("title") == 1 and page.tags.count("caption") == page.tags.count("table") == 3
+    )  # a language each, and the runs
     assert page.tags.count("th") == sum(tag == "th" and name == "scope" for tag, name, _ in page.attributes)
     alternatives = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(alternatives) == 8 and all(len(value) > 30 for value in alternatives)
+    assert len(alternatives) == FIGURES and all(len(value) > 30 for value in alternatives)
     labelled = [value for _, name, value in page.attributes if name == "aria-labelledby"]
     assert labelled and set(labelled) <= set(ids)
 
@@ -149,10 +160,9 @@ def test_figures_stand_alone(written: Path) -> None:
 
 
 def test_hostile_names_are_shown_literally(tmp_path: Path) -> None:
-    for seed in (1, 2):
-        add_run(tmp_path, "ta-direct", seed, noise=0.5)
-        for name in HOSTILE:
-            add_run(tmp_path, name, seed, noise=0.4, language="ta", slug=name.replace("/", ""), task="a|<b>.csv")
+    add_run(tmp_path, "ta-direct", 1, noise=0.5)
+    for name in HOSTILE:
+        add_run(tmp_path, name, 1, noise=0.4, language="ta", slug=name.replace("/", ""), task="a|<b>.csv")
     text = (tmp_path / "results.jsonl").read_text().replace("reviews_ta_test.csv", "a|<b>.csv")
     (tmp_path / "results.jsonl").write_text(text)
     write_report(tmp_path)
@@ -163,11 +173,11 @@ def test_hostile_names_are_shown_literally(tmp_path: Path) -> None:
     figures = texts_of_figures(tmp_path).replace("\n", "")
     for name in HOSTILE:
         assert name in page.cells
-        assert f"\n| {escape_markdown(name)} | 2 |" in markdown
+        assert f"\n| {escape_markdown(name)} | 1 |" in markdown
         assert name.replace(" ", "") in figures.replace(" ", "")
     # Every row of a table has the same number of cells.
     for row in (line for line in markdown.splitlines() if line.startswith("|")):
-        assert len(re.findall(r"(?<!\\)\|", row)) in (len(COLUMNS) + 1, 6)
+        assert len(re.findall(r"(?<!\\)\|", row)) in (len(COLUMNS) + 1, 6)  # the table of runs has 5 columns
 
 
 def test_tamil_names_draw_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -197,13 +207,11 @@ def test_a_lost_file_is_named_and_leaves_the_old_report(tmp_path: Path, lost: st
 
 
 def test_the_same_results_give_the_same_bytes(written: Path, tmp_path: Path) -> None:
-    before = content_of(written / "report")
-    (written / "report/stale.txt").write_text("of an older version")
-    write_report(written)
-    assert content_of(written / "report") == before
     make_results(tmp_path)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/stale.txt").write_text("of an older version")
     write_report(tmp_path)
-    assert content_of(tmp_path / "report") == before
+    assert content_of(tmp_path / "report") == content_of(written / "report")
 
 
 def test_a_rerun_replaces_its_row(tmp_path: Path) -> None:
@@ -224,16 +232,15 @@ def test_baselines_alone_and_runs_without_logs(tmp_path: Path) -> None:
     assert [path.name for path in write_report(tmp_path).figures] == ["ta-mse.svg", "ta-predicted.svg"]
 
 
-def test_logs_with_gaps_and_large_test_sets_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_with_gaps_and_large_test_sets_can_be_drawn(tmp_path: Path) -> None:
     row = add_run(tmp_path, "ta-simcse-murasu", 1, noise=0.5)
     write_state(tmp_path / row["log"], {"loss": [float("nan"), 2.0, float("inf"), 0.0], "eval_mse": [1.0]})
     write_state(tmp_path / row["encoder_log"], {"other": [1.0]})
-    monkeypatch.setattr("hf_xling.experiments.plots.MANY_POINTS", 50)
     runs = read_results(tmp_path)
-    drawings = draw_figures(runs, summarise(runs), tmp_path, tmp_path / "figures")
+    drawings = draw_figures(runs, summarise(runs), tmp_path, tmp_path / "figures", many_points=50)
     assert "trainer_state" not in drawings[-1].alt and "ta-simcse-murasu logged no loss" in drawings[-1].alt
     assert "<image" in (tmp_path / "figures/ta-predicted.svg").read_text()
-    draw_figures(runs, summarise(runs), tmp_path, tmp_path / "again")
+    draw_figures(runs, summarise(runs), tmp_path, tmp_path / "again", many_points=50)
     assert content_of(tmp_path / "again") == content_of(tmp_path / "figures")
 
 
@@ -250,8 +257,9 @@ def test_bad_usage_is_an_input_error(argv: list[str]) -> None:
         main(argv)
 
 
-def test_the_command_returns_table_and_paths(written: Path) -> None:
-    lines = main([str(written)]).splitlines()
+def test_the_command_returns_table_and_paths(commanded: tuple[Path, str]) -> None:
+    written, closing = commanded
+    lines = closing.splitlines()
     assert str(written / "report/index.html") in lines
     assert all(Path(line).is_file() for line in lines if line.startswith(str(written)))
     with pytest.raises(InputError, match=r"nowhere/results\.jsonl: no such file"):
@@ -260,7 +268,7 @@ def test_the_command_returns_table_and_paths(written: Path) -> None:
 
 def test_what_the_tokenizers_know_is_told(tmp_path):
     """Of the encoders of a language the worst; results that do not tell it are as they were."""
-    make_results(tmp_path, seeds=(1,))
+    add_run(tmp_path, "ta-direct", 1, noise=0.5)
     add_run(tmp_path, "ta-other", 1, noise=0.4, unknown_tokens=0.034, pieces_per_word=2.84)
     report = write_report(tmp_path)
     told = "of the training texts' tokens the encoders do not know 3.4%, 2.8 pieces a word"

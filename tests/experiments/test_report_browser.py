@@ -30,7 +30,6 @@ def test_report_opens_in_a_browser(tmp_path: Path) -> None:
         [*command, f"--screenshot={picture}", "--window-size=1200,2400", report.html.as_uri()],
         check=True,
         capture_output=True,
-        timeout=120,
     )
     assert picture.stat().st_size > 50_000
     page = subprocess.run(
@@ -38,7 +37,6 @@ def test_report_opens_in_a_browser(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert "ta-simcse-paraphrased-translated" in page.stdout
     assert len(re.findall(r"<img[^>]+src=\"data:image/svg", page.stdout)) == len(report.figures)

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from hf_xling.errors import EndpointError, InputError, XlingError
-from hf_xling.experiments.grid import ExperimentsConfig, main, paper_experiments
+from hf_xling.experiments.grid import ExperimentsConfig, paper_experiments
 from hf_xling.experiments.plan import make_plan
-from hf_xling.experiments.runner import Step, _run_steps, run_experiments
+from hf_xling.experiments.runner import Step, main, run_experiments, run_steps
 from hf_xling.recipes import RecipeParser
 from hf_xling.sample.demo import world_texts
 from hf_xling.sample.encoder import make_encoder
@@ -39,6 +39,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in [folder / "snli.jsonl", folder / "news_ta.txt", *folder.glob("reviews_*.csv")]:
         path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:61]), encoding="utf-8")
     return folder
+
+
+MODELS = len(NAMES) + sum("simcse" in name for name in NAMES)  # a rating model each, and the encoders
 
 
 def recipe(world: Path, output_dir: Path, endpoint: str = "http://127.0.0.1:9", **changes: str) -> list[str]:
@@ -88,21 +91,23 @@ def test_other_languages_have_no_figures_of_the_paper() -> None:
 
 def test_plan_gives_every_encoder_the_same_steps_and_its_own_corpus(world: Path, tmp_path: Path) -> None:
     plan = make_plan(parse(recipe(world, tmp_path / "run")))
-    assert {fields["max_steps"] for fields in plan.encoders.values()} == {"2"}
-    assert {str(fields["dataset_name"]) for fields in plan.encoders.values()} == {
+    assert {each.fields["max_steps"] for each in plan.encoders.values()} == {"2"}
+    assert {str(each.fields["dataset_name"]) for each in plan.encoders.values()} == {
         str(tmp_path / "run" / "corpora" / corpus) for corpus in plan.corpora
     }
-    assert len(plan.encoders) == 5
-    starts = {name: Path(fields["model_name_or_path"]).name for name, fields in plan.regressors.items()}
+    assert list(plan.encoders) == [each.corpus for each in plan.experiments if each.corpus]
+    starts = {name: Path(each.fields["model_name_or_path"]).name for name, each in plan.regressors.items()}
     assert starts["ta-direct"] == "encoder" and starts["ta-simcse-murasu"] == "tamil_murasu"
     assert not (tmp_path / "run").exists()
 
 
 def test_all_arms_of_a_language_start_from_the_same_revision(world: Path, tmp_path: Path) -> None:
     plan = make_plan(parse(recipe(world, tmp_path / "run", **{"target_task.model_revision": "v2"})))
-    assert plan.regressors["ta-direct"]["model_revision"] == plan.encoders["tamil_murasu"]["model_revision"] == "v2"
-    assert plan.regressors["ta-simcse-murasu"]["model_revision"] is None  # an encoder of this run
-    assert plan.encoders["snli_sentences"]["model_revision"] is None
+    regressors, encoders = plan.regressors, plan.encoders
+    direct = regressors["ta-direct"].fields["model_revision"]
+    assert direct == encoders["tamil_murasu"].fields["model_revision"] == "v2"
+    assert regressors["ta-simcse-murasu"].fields["model_revision"] is None  # an encoder of this run
+    assert encoders["snli_sentences"].fields["model_revision"] is None
 
 
 def test_a_language_that_a_file_describes_goes_by_its_code(world: Path, tmp_path: Path) -> None:
@@ -114,8 +119,9 @@ def test_a_language_that_a_file_describes_goes_by_its_code(world: Path, tmp_path
     assert [e.name for e in plan.experiments if e.side == "target"] == [
         name.replace("ta-", "ne-") for name in NAMES[3:]
     ]
-    for fields in (*plan.encoders.values(), *plan.regressors.values()):
-        assert (tmp_path / "y" / "run") in Path(fields["output_dir"]).parents and ".." not in str(fields["output_dir"])
+    for training in (*plan.encoders.values(), *plan.regressors.values()):
+        folder = training.output_dir
+        assert (tmp_path / "y" / "run") in folder.parents and ".." not in str(folder)
     assert plan.corpora["tamil_murasu"][1].source_language == "ne"
     assert plan.generations["translate"][0].profile.name == "Nepali"
 
@@ -192,8 +198,7 @@ def test_packaged_recipes_are_whole(name: str, tmp_path: Path) -> None:
     config = parse(["--config", str(RECIPES / f"{name}.yaml"), *(f"--{key}={value}" for key, value in given.items())])
     assert set(config.simcse) == set(content["simcse"]) and config.language == "ta"
     from hf_xling.contrastive.config import SimCSEConfig
-    from hf_xling.regression.arguments import RegressionScriptArguments
-    from hf_xling.regression.config import RegressionConfig
+    from hf_xling.regression.config import RegressionConfig, RegressionScriptArguments
 
     assert set(config.simcse) <= set(SimCSEConfig.__dataclass_fields__)
     for part in (config.regression, config.source_task, config.target_task):
@@ -211,14 +216,14 @@ def test_a_failure_starts_no_more_steps() -> None:
 
     steps = [Step("one", lambda: done.append(1)), Step("two", fail), Step("three", lambda: done.append(3))]
     with tqdm(disable=True) as progress, pytest.raises(XlingError):
-        _run_steps(steps, 1, progress)
+        run_steps(steps, 1, progress)
     assert done == [1]
     with tqdm(disable=True) as progress, pytest.raises(XlingError):
-        _run_steps([Step("two", fail)] * 3, 2, progress)
+        run_steps([Step("two", fail)] * 3, 2, progress)
 
 
 def saved_models(folder: Path) -> dict[Path, int]:
-    """When each final model was written: 5 encoders and 7 rating models."""
+    """When each final model was written: encoders and rating models."""
     models = [path for path in folder.rglob("model.safetensors") if not path.parent.name.startswith("checkpoint-")]
     return {path: path.stat().st_mtime_ns for path in models}
 
@@ -231,8 +236,13 @@ def test_a_whole_run_its_resume_and_another_in_its_folder(
     with serving(make_app(read_recording(world / "pairs.jsonl"))) as url:
         closing = main(recipe(world, folder, url, jobs="2"))
     rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["experiment"] for row in rows[:7]] == NAMES
-    assert [row["run_id"] for row in rows[7:]] == ["constant/en", "tfidf-ridge/en", "constant/ta", "tfidf-ridge/ta"]
+    assert [row["experiment"] for row in rows[: len(NAMES)]] == NAMES
+    assert [row["run_id"] for row in rows[len(NAMES) :]] == [
+        "constant/en",
+        "tfidf-ridge/en",
+        "constant/ta",
+        "tfidf-ridge/ta",
+    ]
     for row in rows:
         own = json.loads((folder / row["predictions"]).with_name("all_results.json").read_text(encoding="utf-8"))
         assert row["test_mse"] == own["test_mse"]
@@ -244,13 +254,13 @@ def test_a_whole_run_its_resume_and_another_in_its_folder(
     monkeypatch.chdir(world)
     again = [token.replace(f"{world}/", "") for token in recipe(world, folder)]
     assert main(again) == closing
-    assert saved_models(folder) == before and len(before) == 12
-    assert {path: path.stat().st_mtime_ns for path in fitted} == fitted and len(fitted) == 4
+    assert saved_models(folder) == before and len(before) == MODELS
+    assert {path: path.stat().st_mtime_ns for path in fitted} == fitted and len(fitted) == len(rows[len(NAMES) :])
 
     # A seed more is trained beside the others.
     main([*recipe(world, folder), "--seeds", "1", "2", "--jobs", "2"])
     now = saved_models(folder)
-    assert len(now) == 12 + 7 and {path: now[path] for path in before} == before
+    assert len(now) == MODELS + len(NAMES) and {path: now[path] for path in before} == before
 
     with pytest.raises(
         InputError, match=r"en-direct/seed-1: holds another run \(num_train_epochs was 1.0, is now 2.0\)"

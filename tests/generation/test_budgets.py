@@ -1,10 +1,10 @@
 from itertools import pairwise
 
 import pytest
+from hf_xling.generation.budgets import GROWTH, STEP, budgets, expected_tokens, prompt_tokens
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from hf_xling.generation.budgets import GROWTH, STEP, budgets, expected_tokens, prompt_tokens
 from hf_xling.generation.languages import LANGUAGES, Language
 from hf_xling.generation.prompts import TASKS
 

@@ -1,6 +1,10 @@
-import pytest
-from wires import GENERATE, Wire, complete, generated, httpx, with_client
+import asyncio
 
+import pytest
+import virtual_time
+from wires import GENERATE, URL, Wire, complete, generated, httpx, with_client
+
+from hf_xling.generation.endpoint import EndpointClient
 from hf_xling.generation.protocol import RequestError
 
 BOTH = pytest.mark.parametrize("wire", ["generate", "chat"])
@@ -122,3 +126,28 @@ def test_the_address_and_its_password_are_in_no_reason():
     with pytest.raises(RequestError) as caught:
         with_client(Wire(httpx.Response(404)), lambda c: c.complete(GENERATE), "http://user:secret@tgi.test")
     assert "secret" not in str(caught.value)
+
+
+class Trickle(httpx.AsyncByteStream):
+    """A body that never ends, a byte each second."""
+
+    async def __aiter__(self):
+        while True:
+            await asyncio.sleep(1)
+            yield b" "
+
+
+@pytest.mark.parametrize("kind", ["hangs", "trickles"])
+def test_an_endpoint_that_hangs_or_trickles_meets_the_timeout(kind):
+    async def answer(request):
+        if kind == "hangs":
+            await asyncio.sleep(1e6)
+        return httpx.Response(200, stream=Trickle())
+
+    async def ask():
+        async with EndpointClient(URL, timeout=30, transport=httpx.MockTransport(answer)) as client:
+            with pytest.raises(RequestError, match="timed out") as caught:
+                await client.complete(GENERATE)
+        return caught.value.kind, asyncio.get_running_loop().time()
+
+    assert virtual_time.run(ask()) == ("timeout", 30)

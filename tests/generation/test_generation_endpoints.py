@@ -4,16 +4,11 @@ import asyncio
 from contextlib import AsyncExitStack, ExitStack
 
 import pytest
-from aiohttp import web
 from generation_runs import DEAD, config, contents, manifest_of, other_words, rows
 from loopback import LoopbackTGI
 
 from hf_xling.errors import EndpointError, InputError
-from hf_xling.generation.endpoint import EndpointClient
 from hf_xling.generation.filling import DEFAULT_IN_FLIGHT, connect
-from hf_xling.generation.protocol import RequestError
-from hf_xling.generation.ranks import Ranks
-from hf_xling.generation.records import Request
 from hf_xling.generation.stage import generate
 from hf_xling.sample.replay import serving
 
@@ -150,7 +145,7 @@ def test_the_window_is_what_info_allows_less_a_tenth_unless_it_is_given(tmp_path
 
     async def sizes(urls):
         async with AsyncExitStack() as stack:
-            pool = await connect(config(tmp_path, urls, max_in_flight=given), urls, stack, Ranks(0, world))
+            pool = await connect(config(tmp_path, urls, max_in_flight=given), urls, stack, world)
             return pool.limit, [int(endpoint.limit) for endpoint in pool.endpoints]
 
     with serving(server.app()) as url, serving(server.app()) as other:
@@ -167,24 +162,3 @@ def test_one_of_two_that_fails_at_everything_at_once_does_not_swallow_the_run(to
     manifest, _ = together(sick, well, lines=lines, max_in_flight=4)
     assert manifest["accepted"] >= len(lines) - 3
     assert sick.seen.total() < len(lines) / 3
-
-
-def test_an_endpoint_that_trickles_meets_the_timeout():
-    async def trickle(request):
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for _ in range(100):
-            await response.write(b" ")
-            await asyncio.sleep(0.05)
-        return response
-
-    app = web.Application()
-    app.router.add_post("/generate", trickle)
-
-    async def ask(url):
-        async with EndpointClient(url, timeout=0.3) as client:
-            await client.complete(Request("a", "prompt", {}, None, None))
-
-    with serving(app) as url, pytest.raises(RequestError, match="timed out") as caught:
-        asyncio.run(ask(url))
-    assert caught.value.kind == "timeout"

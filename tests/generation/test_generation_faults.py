@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections import Counter
-from functools import partial
 
 import pytest
 from faulty_tgi import FAULTS, FaultyTGI, serving
@@ -19,32 +18,27 @@ from run_accounts import (
 )
 from tgi_answers import ERRORS
 
-from hf_xling.generation import filling, stage, window
+from hf_xling.generation import stage
 from hf_xling.generation.asking import Missing
 from hf_xling.generation.endpoint import EndpointClient
 from hf_xling.generation.ledger import Ledger
 from hf_xling.generation.pool import FAILURES_TO_OPEN
+from hf_xling.generation.protocol import RequestError
 
 WINDOW = 16
 ODD = ['he said "no" {{ source }}\nand left', "a café on the naïve side 🙂", "### Response: was the headline", "Why?"]
 
 
 @pytest.fixture
-def short_waits(monkeypatch):
-    """A second try comes soon, so that runs with many failures take seconds."""
-    monkeypatch.setattr(filling, "Window", partial(window.Window, longest_wait=0.2))
-
-
-@pytest.fixture
-def run(tmp_path, short_waits):
-    """`run(texts, servers …)` → the manifest, and accepted and rejected rows."""
+def run(tmp_path):
+    """`run(texts, servers …)` → the manifest, and accepted and rejected rows. A second try comes soon."""
 
     def generate(texts, *servers, **fields):
         lines = [json.dumps({"text": text}) for text in texts]
         (tmp_path / "input.jsonl").write_text("\n".join(lines), "utf-8")
-        defaults = {"max_in_flight": WINDOW, "timeout": servers[0].patience}
         urls = [server.url for server in servers]
-        manifest = stage.generate(config(tmp_path, urls, "input.jsonl", **{**defaults, **fields}))
+        settings = config(tmp_path, urls, "input.jsonl", **{"max_in_flight": WINDOW, **fields})
+        manifest = stage.generate(settings, longest_wait=0.1)
         return manifest, rows(tmp_path / "out", "accepted"), rows(tmp_path / "out", "rejected")
 
     return generate
@@ -58,15 +52,23 @@ def check_run(texts, result, log, *, asked, unseen=0):
     check_manifest(manifest, texts, rejected, log, asked=asked, unseen=unseen)
 
 
+class FilledTGI(FaultyTGI):
+    """Holds its first answers behind the check of one row back until more requests are in flight than half a window."""
+
+    async def answering(self, entry) -> None:
+        while 1 < len(self.log) <= 2 + WINDOW // 2:
+            await asyncio.sleep(0.001)
+
+
 # One endpoint
 
 
 @pytest.mark.parametrize("wire", ["generate", "chat"])
 def test_each_row_ends_once_with_its_own_answer_whatever_goes_wrong(run, tmp_path, wire):
-    texts = texts_of(736, repeated=56, others=[*ODD, None, None, "", ""])
+    texts = texts_of(350, repeated=30, others=[*ODD, None, None, "", ""])
     ordinary = [text for text in dict.fromkeys(texts[1:]) if text and text not in ODD and len(text) > 40]
     hopeless = dict(zip(ordinary, ["refused", *FAULTS], strict=False))
-    server = FaultyTGI(always=hopeless, latency=0.01)
+    server = FilledTGI(always=hopeless)
     with serving(server):
         first = run(texts, server, wire=wire)
         asked, log = len(server.log), list(server.log)
@@ -100,7 +102,7 @@ def test_each_row_ends_once_with_its_own_answer_whatever_goes_wrong(run, tmp_pat
 
 
 def test_an_endpoint_that_takes_less_than_it_is_given_is_given_less(run):
-    texts, server = texts_of(300), FaultyTGI(faults=0.0, latency=0.01, limit=8)
+    texts, server = texts_of(300), FilledTGI(faults=0.0, limit=8)
     with serving(server):
         result = run(texts, server)
     check_run(texts, result, server.log, asked=len(server.log))
@@ -113,9 +115,9 @@ def test_an_endpoint_that_takes_less_than_it_is_given_is_given_less(run):
 
 @pytest.mark.parametrize("back_after", [None, 0.2], ids=["for good", "and come back"])
 def test_an_endpoint_that_dies_loses_nothing_to_the_other(run, caplog, back_after):
-    texts, kinds = texts_of(400, repeated=40), {kind: 1 for kind in FAULTS if kind != "hang"}
-    mortal = FaultyTGI(seed=1, kinds=kinds, latency=0.01, patience=30.0, dies_at=60, back_after=back_after)
-    other = FaultyTGI(seed=2, kinds=kinds, latency=0.01, patience=30.0)
+    texts, kinds = texts_of(400, repeated=40), dict.fromkeys(FAULTS, 1)
+    mortal = FaultyTGI(seed=1, kinds=kinds, latency=0.01, dies_at=60, back_after=back_after)
+    other = FaultyTGI(seed=2, kinds=kinds, latency=0.01)
 
     async def until_it_is_asked_again(entry):
         while len(other.log) > 200 and len(mortal.log) <= (mortal.asked_by_return or len(mortal.log)):
@@ -137,7 +139,7 @@ def test_an_endpoint_that_dies_loses_nothing_to_the_other(run, caplog, back_afte
 
 def test_the_only_endpoint_dies_and_comes_back(run, caplog):
     texts = texts_of(300)
-    server = FaultyTGI(faults=0.0, latency=0.01, patience=30.0, dies_at=100, back_after=0.3)
+    server = FaultyTGI(faults=0.0, latency=0.01, dies_at=100, back_after=0.3)
     with serving(server):
         result = run(texts, server)
     check_run(texts, result, server.log, asked=len(server.log), unseen=WINDOW + FAILURES_TO_OPEN)
@@ -182,7 +184,15 @@ def pay_for_one_twice(monkeypatch):
 
 
 def give_up_early(monkeypatch):
-    monkeypatch.setattr(window, "MOST_TRIES", {**window.MOST_TRIES, "transient": 1})
+    complete = EndpointClient.complete
+
+    async def complete_or_refuse(self, request, stop=()):
+        try:
+            return await complete(self, request, stop)
+        except RequestError as error:
+            raise RequestError(str(error), "refused", error.status) from error
+
+    monkeypatch.setattr(EndpointClient, "complete", complete_or_refuse)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from generation_runs import CLI, arguments, rows
 from run_accounts import check_lives, check_rows, ledger_keys, request_key, texts_of
 
 WINDOW = 8
-PATIENCE = 60.0  # seconds that a process may take for what a test waits for
+PATIENCE = 600.0  # seconds that a process may take for what a test waits for
 
 # Waits for a moment in the life of a process; False if the process ended before.
 Moment = Callable[[subprocess.Popen], bool]
@@ -47,6 +47,7 @@ class Lives:
             try:
                 if until is not None and until(process):
                     process.kill()
+                self.server.holds_from = None
                 status = process.wait(PATIENCE)
             finally:
                 process.kill()
@@ -61,6 +62,7 @@ class Lives:
         """So many seconds after the start: most likely the process is importing."""
 
         def until(process: subprocess.Popen) -> bool:
+            self.server.holds_from = len(self.server.log)  # so that it cannot end before
             time.sleep(seconds)
             return process.poll() is None
 
@@ -70,9 +72,11 @@ class Lives:
         """So many seconds after the server was asked so often, and by this process at least once."""
 
         def until(process: subprocess.Popen) -> bool:
-            log, least = self.server.log, len(self.server.log) + 1
+            log = self.server.log
+            wanted = max(number, len(log) + 1)
+            self.server.holds_from = wanted + WINDOW // 2  # it cannot end while these answers are held back
             with self.server.changed:
-                while len(log) < max(number, least) and process.poll() is None:
+                while len(log) < wanted and process.poll() is None:
                     self.server.changed.wait(0.1)
             time.sleep(seconds)
             return process.poll() is None
@@ -101,7 +105,7 @@ def run_with_kills(
     killed, peace = Lives(tmp_path, server, "killed"), Lives(tmp_path, untroubled, "peace")
     draw, distinct = random.Random(len(texts)), len(set(texts))
     # A random one in each of equal parts of the run: two that are close together are one to the process.
-    numbers = [int((part + draw.random()) * distinct / asking) for part in range(asking)]
+    numbers = [int((part + draw.random()) * (distinct - 2 * WINDOW) / asking) for part in range(asking)]
     moments = [killed.at_request(number, draw.uniform(0, 0.03)) for number in numbers]
     for _ in range(starting):  # not near the end, which a fast process might reach
         moments.insert(draw.randint(0, len(moments) // 2), killed.at_second(draw.uniform(0, 0.6)))

@@ -4,11 +4,11 @@ import re
 
 import pytest
 from generation_runs import DEAD, config, other_words, rows
+from hf_xling.generation.preview import CHECKED_ROWS, LONG_RUN, SHOWN_CHARACTERS
 from loopback import LoopbackTGI
 
 from hf_xling.errors import EndpointError, InputError
 from hf_xling.generation.ledger import Ledger
-from hf_xling.generation.preview import CHECKED_ROWS, LONG_RUN, SHOWN_CHARACTERS
 from hf_xling.generation.stage import generate
 from hf_xling.generation.stage import main as generate_command
 

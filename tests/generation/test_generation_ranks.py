@@ -15,10 +15,9 @@ from loopback import LoopbackTGI
 
 from hf_xling.errors import EndpointError, InputError
 from hf_xling.generation.asking import Asker, Missing
-from hf_xling.generation.filling import Filling, Spent, common_info, connect
+from hf_xling.generation.filling import Filling, Ranks, Spent, common_info, connect
 from hf_xling.generation.filters import FilterConfig
 from hf_xling.generation.ledger import Ledger
-from hf_xling.generation.ranks import Ranks
 from hf_xling.generation.rows import write_rows
 from hf_xling.generation.sources import read_sources
 from hf_xling.generation.stage import generate
@@ -32,7 +31,7 @@ class ThreadRanks(Ranks):
     barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
 
     def wait_for_all(self) -> None:
-        self.barrier.wait(timeout=30)
+        self.barrier.wait(timeout=300)
 
 
 def together(world: int, folder: Path, settings) -> list[Spent | Exception]:
@@ -41,7 +40,7 @@ def together(world: int, folder: Path, settings) -> list[Spent | Exception]:
 
     async def fill(ranks):
         async with AsyncExitStack() as stack:
-            pool = await connect(settings, settings.endpoint, stack, ranks)
+            pool = await connect(settings, settings.endpoint, stack, world)
             asker = Asker(settings, common_info(pool), 0.3)
             with Ledger(folder / "ledger", ranks.rank) as ledger:
                 filling = Filling(asker, pool, ledger, ranks)
@@ -155,7 +154,7 @@ def launched(tmp_path: Path, url: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "two.yaml")]
     command += ["-m", "hf_xling.generation.stage", *arguments(tmp_path, url, "two")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ import pytest
 from generation_runs import contents, other_words, rows
 from loopback import LoopbackTGI
 
-from hf_xling.corpora.builders import BuildConfig, CorpusSpec, build
+from hf_xling.corpora.builders import build
+from hf_xling.corpora.text_corpus import TextCorpusConfig, TextCorpusSpec
 
 
 def seeds(server: LoopbackTGI) -> Counter:
@@ -99,12 +100,12 @@ def test_ids_of_the_users_own_stay_unique_whatever_they_look_like(world, sampled
     assert {row["id"] for row in rows(out, "accepted") + rows(out, "rejected")} == {"1", "1#1", "1#1#0", "1#1#1"}
 
 
-def corpus(tmp_path: Path, spec: CorpusSpec, *generated: str) -> dict[str, list[dict]]:
+def corpus(tmp_path: Path, spec: TextCorpusSpec, *generated: str) -> dict[str, list[dict]]:
     import datasets
 
     folder = tmp_path / "corpus"
     runs = [str(tmp_path / name) for name in generated]
-    build(spec, BuildConfig(source=str(tmp_path / "input.txt"), output_dir=str(folder), generated=runs))
+    build(spec, TextCorpusConfig(source=str(tmp_path / "input.txt"), output_dir=str(folder), generated=runs))
     return {name: datasets.load_dataset(str(folder), name, split="train").to_list() for name in ("sentences", "pairs")}
 
 
@@ -112,14 +113,14 @@ def test_a_corpus_takes_all_samples_of_a_sentence_into_its_group(world, sampled,
     world(["one", "two"], server=sampled, samples=3, seed=10, output="first")
     world("first/accepted", server=sampled, samples=2, seed=10, output="second")
     facts = {"name": "x", "title": "x", "description": "x"}
-    single = CorpusSpec(**facts, with_source=True, chains=(("paraphrase",),))
+    single = TextCorpusSpec(**facts, with_source=True, chains=(("paraphrase",),))
     found = corpus(tmp_path, single, "first")
     assert Counter(row["group"] for row in found["pairs"]) == {0: 3, 1: 3}
     assert Counter(row["group"] for row in found["sentences"]) == {0: 4, 1: 4}
     assert {(row["anchor"], row["group"]) for row in found["pairs"]} == {("one", 0), ("two", 1)}
     assert len({row["positive"] for row in found["pairs"]}) == 6
     (tmp_path / "corpus").rename(tmp_path / "of-one")
-    chained = CorpusSpec(**facts, with_source=False, chains=(("paraphrase",), ("paraphrase", "paraphrase")))
+    chained = TextCorpusSpec(**facts, with_source=False, chains=(("paraphrase",), ("paraphrase", "paraphrase")))
     found = corpus(tmp_path, chained, "first", "second")
     texts = {row["text"] for name in ("first", "second") for row in rows(tmp_path / name, "accepted")}
     assert {row["positive"] for row in found["pairs"]} == {row["anchor"] for row in found["sentences"]} == texts

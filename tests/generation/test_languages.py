@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_xling.errors import InputError
-from hf_xling.generation.languages import LANGUAGES, LATIN, Language, get_language
+from hf_xling.generation.languages import (
+    LANGUAGES,
+    LATIN,
+    Language,
+    get_language,
+    iso_code,
+    iso_names,
+    language_code,
+    language_name,
+)
 
 # Articles 1 (its beginning) and 3 of the Universal Declaration of Human Rights.
 SENTENCES = {
@@ -81,23 +90,6 @@ def test_languages_are_values():
     assert language == LANGUAGES["ta"] and hash(language) == hash(LANGUAGES["ta"])
 
 
-def test_options_describe_another_language():
-    language = get_language("am", name=" Amharic ", script=["1200-137F", "U+2D80-2ddf", "AB01"], length_factor=0.8)
-    ranges = ((0x1200, 0x137F), (0x2D80, 0x2DDF), (0xAB01, 0xAB01))
-    assert language == Language("am", "Amharic", ranges, 0.8, 2.0)
-    # Latin, the length of English and a high number of tokens where nothing is said
-    assert get_language("pt-BR", name="Brazilian Portuguese") == Language(
-        "pt-BR", "Brazilian Portuguese", LATIN, 1.0, pytest.approx(2 / 3)
-    )
-    assert get_language("ru", name="Russian", script=["0400-04FF"]).tokens_per_character == pytest.approx(4 / 3)
-
-
-def test_options_replace_single_fields_of_a_profile():
-    tamil = LANGUAGES["ta"]
-    language = get_language("ta", name="Sri Lankan Tamil", length_factor=1.3)
-    assert language == Language("ta", "Sri Lankan Tamil", tamil.script, 1.3, tamil.tokens_per_character)
-
-
 @pytest.fixture
 def write(tmp_path):
     def write(content):
@@ -111,11 +103,17 @@ def write(tmp_path):
 
 def test_a_file_describes_another_language(write):
     assert get_language(write(PROFILE)) == Language("kn", "Kannada", ((0x0C80, 0x0CFF),), 1.1, 1.8)
-    assert get_language(write(PROFILE), name="Canarese").name == "Canarese"
     least = get_language(write("code: ee\nname: Ewe\nscript:\n"), flag="--source_language")
+    # Latin, the length of English and a high number of tokens where nothing is said
     assert least == Language("ee", "Ewe", LATIN, 1.0, pytest.approx(2 / 3))
     assert least.script_share("Amegbetɔwo katã le ablɔɖe me") == 1.0
     assert get_language(write("code: 'no'\nname: Norwegian\n")).code == "no"
+    script = ["1200-137F", "U+2D80-2ddf", "AB01"]
+    amharic = get_language(write({"code": "am", "name": " Amharic ", "script": script, "length_factor": 0.8}))
+    ranges = ((0x1200, 0x137F), (0x2D80, 0x2DDF), (0xAB01, 0xAB01))
+    assert amharic == Language("am", "Amharic", ranges, 0.8, 2.0)
+    cyrillic = get_language(write({"code": "ru", "name": "Russian", "script": "0400-04FF"}))
+    assert cyrillic.tokens_per_character == pytest.approx(4 / 3)
     assert get_language(write("\ufeffcode: hi\nname: Hindi\nscript: 0900-097F\n")).script == ((0x0900, 0x097F),)
 
 
@@ -161,29 +159,50 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         get_language(str(tmp_path / "latin1.yaml"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"name": ""}, "--language_name: a text is needed, not ''"),
-        ({"script": ["09ZZ"]}, "--language_script: '09ZZ' is no range of code points such as 0900-097F"),
-        ({"script": []}, "--language_script: a list of code points is needed, such as 0900-097F, not []"),
-        ({"length_factor": -1.0}, "--length_factor: a number above 0 is needed, not -1.0"),
-        ({"length_factor": float("inf")}, "--length_factor: a number above 0 is needed, not inf"),
-        ({"code": "x y", "name": "Some"}, "--language: 'x y' is no language code such as ta or pt-BR"),
-    ],
-)
-def test_what_is_wrong_with_an_option_names_it(arguments, said):
-    with pytest.raises(InputError) as caught:
-        get_language(arguments.pop("code", "ta"), **arguments)
-    assert str(caught.value) == said
-
-
 def test_an_unknown_code_lists_the_known_and_says_how_to_describe_it():
     with pytest.raises(InputError) as caught:
-        get_language("kn", script=["0C80-0CFF"])
+        get_language("kn")
+    known = ", ".join(LANGUAGES)
     assert str(caught.value) == (
-        "--language kn: no profile of that language; known are en, ta, te, hi, sw, qu; describe another by "
-        "--language_name, --language_script and --length_factor, or by a file (--language FILE.yaml)"
+        f"--language kn: no profile of that language; known are {known}; describe another by a file "
+        "(--language FILE.yaml)"
     )
-    with pytest.raises(InputError, match=r"qu; describe another by a file \(--source_language FILE.yaml\)$"):
+    with pytest.raises(InputError, match=r"describe another by a file \(--source_language FILE.yaml\)$"):
         get_language("kn", flag="--source_language")
+
+
+# Codes, and the names that go with them
+
+
+@pytest.mark.parametrize(
+    ("code", "on_the_hub"),
+    [("ta", "ta"), ("pt-BR", "pt"), ("zh_Hans", "zh"), ("TAM", "ta"), ("nep", "ne"), ("mai", "mai"), ("cmn", "cmn"),
+     *((code, None) for code in ("Tamil", "xx", "jp", "code", "", "t", "xzx", "english"))],
+)  # fmt: skip
+def test_the_code_of_the_hub(code, on_the_hub):
+    assert iso_code(code) == on_the_hub and (on_the_hub is None or on_the_hub in iso_names())
+
+
+def test_a_language_has_a_name_where_it_has_no_profile():
+    told = {code: language_name(code) for code in ("ta", "ne", "si", "nep", "el", "pt-BR", "mai", "zz")}
+    assert told == {
+        **{"ta": "Tamil", "ne": "Nepali", "si": "Sinhala", "nep": "Nepali", "el": "Modern Greek"},
+        **{"pt-BR": "Portuguese", "mai": "Maithili", "zz": "zz"},
+    }
+
+
+def test_a_file_gives_its_own_code(tmp_path):
+    (tmp_path / "mine.yaml").write_text("code: ne\nname: Nepali\n")
+    assert language_code(str(tmp_path / "mine.yaml"), "--language") == "ne" == language_code("ne", "--language")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("Nepali", "did you mean ne?"), ("tamil", "did you mean ta?"), ("xx", "no language"), ("../x/ne", "no language")],
+)  # fmt: skip
+def test_what_is_no_code_is_told(value, said):
+    with pytest.raises(InputError, match=r"^--source_language: ") as error:
+        language_code(value, "--source_language")
+    assert said in str(error.value)
+    with pytest.raises(InputError):
+        get_language(value)

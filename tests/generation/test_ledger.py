@@ -195,6 +195,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_an_added_entry_survives_a_kill_of_the_process(tmp_path):
     keys = KEYS[: SYNC_ENTRIES + 5]
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), *keys], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), *keys], timeout=300)
     assert done.returncode == -9
     assert read(tmp_path) == {key: Completion(f"text of {key}") for key in keys}

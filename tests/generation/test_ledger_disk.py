@@ -4,101 +4,97 @@ import errno
 import os
 import subprocess
 import sys
-import time
+import threading
 
 import pytest
 from ledger_entries import KEYS, fill, found, read
 
 from hf_xling.errors import XlingError
-from hf_xling.generation import ledger as module
-from hf_xling.generation.ledger import SYNC_ENTRIES, Ledger
+from hf_xling.generation.ledger import Ledger
 from hf_xling.generation.records import Completion
+
+LONG = 300  # seconds after which a test that waits for something is given up
+
+
+class Syncs(list[int]):
+    """The length of the file at each fsync.
+
+    Attributes:
+        error: what an fsync raises; the kernel tells it `times` times.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.error, self.times = OSError(errno.EIO, "Input/output error"), 0
+        self._came, self._fsync = threading.Condition(), os.fsync
+
+    def __call__(self, descriptor: int) -> None:
+        with self._came:
+            self.append(os.fstat(descriptor).st_size)
+            self._came.notify_all()
+            self.times -= 1
+        if self.times >= 0:
+            raise self.error
+        self._fsync(descriptor)
+
+    def wait_for(self, count: int) -> None:
+        with self._came:
+            assert self._came.wait_for(lambda: len(self) >= count, LONG)
 
 
 @pytest.fixture
-def synced(monkeypatch) -> list[int]:
-    """The length of the file at each fsync."""
-    lengths, fsync = [], os.fsync
-
-    def watched(descriptor):
-        lengths.append(os.fstat(descriptor).st_size)
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", watched)
-    return lengths
+def synced(monkeypatch) -> Syncs:
+    syncs = Syncs()
+    monkeypatch.setattr(os, "fsync", syncs)
+    return syncs
 
 
-def wait_for(condition, seconds=10.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def test_entries_reach_the_disk_in_groups(tmp_path, synced, monkeypatch):
-    monkeypatch.setattr(module, "SYNC_SECONDS", 60.0)
-    with Ledger(tmp_path) as ledger:
-        for key in KEYS[: SYNC_ENTRIES - 1]:
+def test_entries_reach_the_disk_in_groups(tmp_path, synced):
+    with Ledger(tmp_path, sync_entries=5, sync_seconds=1e6) as ledger:
+        for key in KEYS[:4]:
             ledger.add(key, Completion("x"))
-        time.sleep(0.05)
         assert synced == []
-        ledger.add(KEYS[-1], Completion("x"))
-        wait_for(lambda: synced)
-        ledger.add(KEYS[-2], Completion("x"))
+        ledger.add(KEYS[4], Completion("x"))
+        synced.wait_for(1)
+        ledger.add(KEYS[5], Completion("x"))
         assert len(synced) == 1
-    assert len(synced) > 1 and synced[-1] == ledger.path.stat().st_size
+    assert len(synced) == 2 and synced[-1] == ledger.path.stat().st_size
 
 
-def test_a_lone_entry_reaches_the_disk_soon(tmp_path, synced, monkeypatch):
-    monkeypatch.setattr(module, "SYNC_SECONDS", 0.02)
-    with Ledger(tmp_path) as ledger:
-        time.sleep(0.1)
-        assert synced == []
+def test_a_lone_entry_reaches_the_disk_soon(tmp_path, synced):
+    with Ledger(tmp_path, sync_seconds=0.001) as ledger:
         ledger.add(KEYS[0], Completion("x"))
-        wait_for(lambda: synced == [ledger.path.stat().st_size])
+        synced.wait_for(1)
+        assert synced == [ledger.path.stat().st_size]
 
 
-def refusing(descriptor):
-    raise OSError(errno.EIO, "Input/output error")
-
-
-def test_a_disk_that_fails_to_sync_ends_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SYNC_SECONDS", 0.02)
+def test_a_disk_that_fails_to_sync_ends_the_run(tmp_path, synced):
     said = "ledger.jsonl: the disk does not take it: Input/output error; its last entries may be lost, and the same com"
-    with pytest.raises(XlingError, match=said), Ledger(tmp_path) as ledger:
+    with pytest.raises(XlingError, match=said), Ledger(tmp_path, sync_entries=2, sync_seconds=1e6) as ledger:
         ledger.add(KEYS[0], Completion("x"))
-        monkeypatch.setattr(os, "fsync", refusing)
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
+        synced.times = 10**9
+        ledger.add(KEYS[1], Completion("y"))
+        synced.wait_for(1)
+        while True:  # from the moment at which the other thread has the error, an entry raises it
             ledger.add(KEYS[1], Completion("y"))
-            time.sleep(0.005)
-    monkeypatch.undo()
+    synced.times = 0
     assert set(read(tmp_path)) == set(KEYS[:2])
 
 
-def test_a_failure_to_sync_is_not_forgotten_if_nothing_is_added_after_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SYNC_SECONDS", 0.02)
-    failures, fsync = [], os.fsync
-
-    def failing_once(descriptor):  # the kernel tells an error once
-        if not failures:
-            failures.append(descriptor)
-            refusing(descriptor)
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", failing_once)
-    with pytest.raises(XlingError, match="the disk does not take it"), Ledger(tmp_path) as ledger:
+def test_a_failure_to_sync_is_not_forgotten_if_nothing_is_added_after_it(tmp_path, synced):
+    synced.times = 1
+    said = "the disk does not take it"
+    with pytest.raises(XlingError, match=said), Ledger(tmp_path, sync_seconds=0.001) as ledger:
         ledger.add(KEYS[0], Completion("x"))
-        wait_for(lambda: failures)
+        synced.wait_for(1)
     fill(tmp_path, [(KEYS[1], Completion("y"))])
     assert set(read(tmp_path)) == set(KEYS[:2])
 
 
-def test_a_failure_to_sync_at_the_end_is_told_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SYNC_SECONDS", 60.0)
-    with pytest.raises(XlingError, match="the disk does not take it"), Ledger(tmp_path) as ledger:
+def test_a_failure_to_sync_at_the_end_is_told_in_one_line(tmp_path, synced):
+    with pytest.raises(XlingError, match="the disk does not take it"), Ledger(tmp_path, sync_seconds=1e6) as ledger:
         ledger.add(KEYS[0], Completion("x"))
-        monkeypatch.setattr(os, "fsync", refusing)
+        synced.times = 1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
@@ -164,7 +160,7 @@ sys.exit(run_command(main))
 def test_a_real_limit_ends_the_run_with_one_line_and_all_whole_entries(tmp_path):
     def run(limit):
         command = [sys.executable, "-c", LIMITED, str(tmp_path), str(limit), *KEYS[:20]]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=LONG)
 
     done = run(1000)
     assert done.returncode == 1 and done.stderr.count("\n") == 1

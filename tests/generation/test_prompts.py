@@ -107,8 +107,14 @@ def test_each_task_asks_for_the_language_and_for_nothing_but_the_answer(task):
 )
 def test_the_source_stands_in_the_prompt_and_comes_back(task, wire, languages, source):
     template = TEMPLATES[task]
-    prompt = getattr(template, wire)(source, *languages)
-    assert template.source_of(prompt, *languages) == source
+    if wire == "messages":
+        content = template.messages(source, *languages)[-1]["content"]
+        assert content == template.messages("", *languages)[-1]["content"] + source
+        return
+    before, after = template.render("mark", *languages).split("mark")
+    prompt = template.render(source, *languages)
+    assert prompt.startswith(before) and prompt.endswith(after)
+    assert template.unspaced(prompt[len(before) : len(prompt) - len(after)]) == source
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -156,13 +162,6 @@ def test_constant_text_comes_first(task):
     assert one[-1]["content"].removesuffix("Abc.") == other[-1]["content"].removesuffix("Xyz.")
 
 
-def test_a_prompt_of_another_template_or_language_has_no_source():
-    prompt = TASKS["translate"].render("x", EN, TA)
-    assert TASKS["paraphrase"].source_of(prompt, EN, TA) is None
-    assert TASKS["translate"].source_of(prompt, TA, EN) is None
-    assert TASKS["translate"].source_of(prompt[:-1], EN, TA) is None
-
-
 def test_the_id_changes_with_all_that_shapes_the_answer_and_with_nothing_else():
     template = TASKS["translate"]
     others = [
@@ -197,7 +196,6 @@ def test_users_bring_their_own_prompt(write):
         "<|im_start|>user\nRewrite this ENGLISH sentence in Tamil:\n\nEin Hund.<|im_end|>\n<|im_start|>assistant\n"
     )
     assert template.stop == ("<|im_end|>", "\n\n") and template.id.startswith("my-prompt.x-v3-")
-    assert template.source_of(template.render("x", EN, TA), EN, TA) == "x"
     assert get_template("paraphrase", write(MINE)) == template  # in place of a built-in task's
     least = get_template("translate", write({**MINE, "form": "alpaca", "stop": "###", "system": ""}))
     assert least.stop == ("###",) and least.render("x", EN, TA).startswith("\n\n### Instruction:\nRewrite this ENGLISH")

@@ -33,7 +33,7 @@ def launch(hub, home, script, *argv):
     """Run a script as its users do, without a token: the datasets are public."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", str(ROOT / f"{script}.py"), *argv]
     env = {**os.environ, **environment(hub.url, home)}
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=240, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
 def common(bert_folder, output):

@@ -8,7 +8,7 @@ import pytest
 
 from hf_xling.console import run_command
 from hf_xling.contrastive.config import SimCSEConfig
-from hf_xling.corpora import builders, ratings
+from hf_xling.corpora.builders import main
 from hf_xling.errors import InputError
 from hf_xling.hub.values import LICENSES, check_license, check_ref, check_repo_id, check_revision
 from hf_xling.recipes import RecipeParser
@@ -80,7 +80,6 @@ BAD = [
 @pytest.mark.parametrize(("argv", "said"), BAD)
 def test_a_corpus_is_not_read_before_its_values_are_checked(script, argv, said, tmp_path, capsys):
     spec = import_module(f"hf_xling.dataset_scripts.{script}").SPEC
-    main = builders.main if script == "snli_sentences" else ratings.main
     gone = ["--source", str(tmp_path / "gone.csv"), "--output_dir", str(tmp_path / "out")]
     assert run_command(partial(main, spec), [*gone, *argv]) == 2
     out, error = capsys.readouterr()

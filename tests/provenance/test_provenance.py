@@ -79,7 +79,7 @@ def test_of_rated_texts_nothing_is_known_but_their_values(tmp_path):
     assert "which scale, is not stated" in body and "The language of the texts is not stated." in body
     assert front["pretty_name"] == "difficulty.csv, texts with ratings"
     assert not [word for word in ASSERTED if word in said(folder)]
-    more = ["--source_name", "Readability", "--language", "te", "--scale", "school grades, from 1 to 12"]
+    more = ["--source_name", "Readability", "--source_language", "te", "--scale", "school grades, from 1 to 12"]
     front, body = card(build_rated(tmp_path / "e", "--train_file", path, *more)[0])
     assert front["language"] == ["te"] and front["pretty_name"] == "Readability, texts with ratings"
     assert (
@@ -94,7 +94,7 @@ def test_what_may_be_barred_is_barred_and_not_described(tmp_path):
     assert "Maas" not in body and "positive" not in body
     assert "it may be IMDB" in body
     assert "these texts may be from there" in body and json.loads((folder / "_run.json").read_text())["barred"]
-    with pytest.raises(InputError, match="--repo_id me/x: IMDB states no licence"):
+    with pytest.raises(InputError, match=r"text of a\.csv, which may be IMDB, and IMDB states no licence"):
         build_rated(tmp_path / "e", "--train_file", path, "--repo_id", "me/x", script="imdb_ratings")
     for more in (["--source_name", "My own film reviews"], ["--source_name", "Reviews", "--license", "mit"]):
         folder, _ = build_rated(tmp_path / f"f{len(more)}", "--train_file", path, *more, script="imdb_ratings")

@@ -12,8 +12,9 @@ from regression_runs import configure, train
 from hf_xling import RatingEnsemble, RegressionTrainer
 from hf_xling.cli import run
 from hf_xling.errors import InputError
-from hf_xling.regression import predict as module
 from hf_xling.regression.ensemble import write_members
+from hf_xling.regression.predict import PredictConfig
+from hf_xling.regression.predict import predict as predict_file
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,10 @@ def predict(model, source, output, *more):
     return run(["predict", "--model", str(model), "--input", str(source), "--output", str(output), *more])
 
 
+def predict_blocks(rows, model, source, output):
+    return predict_file(PredictConfig(model=str(model), input=str(source), output=str(output)), rows_per_block=rows)
+
+
 def read(path):
     if path.suffix == ".parquet":
         return pyarrow.parquet.read_table(path).to_pylist()
@@ -52,11 +57,13 @@ def read(path):
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
-@pytest.mark.parametrize("block", [3, 2048])
-def test_predictions_stand_beside_the_input(ensemble, reviews, texts, tmp_path, monkeypatch, kind, block):
-    monkeypatch.setattr(module, "ROWS_PER_BLOCK", block)
-    closing = predict(ensemble, reviews, tmp_path / f"rated.{kind}")
-    assert closing == f"22 rows\npredictions: {tmp_path / f'rated.{kind}'}"
+@pytest.mark.parametrize("block", [3, None])
+def test_predictions_stand_beside_the_input(ensemble, reviews, texts, tmp_path, kind, block):
+    if block is None:
+        closing = predict(ensemble, reviews, tmp_path / f"rated.{kind}")
+        assert closing == f"22 rows\npredictions: {tmp_path / f'rated.{kind}'}"
+    else:
+        assert predict_blocks(block, ensemble, reviews, tmp_path / f"rated.{kind}") == (22, 0)
     rows = read(tmp_path / f"rated.{kind}")
     assert list(rows[0]) == ["id", "text", "prediction", "spread"]
     assert [row["id"] for row in rows] == [f"r{row}" for row in range(22)] and [row["text"] for row in rows] == texts
@@ -156,12 +163,11 @@ def test_what_cannot_be_done_is_refused(ensemble, reviews, tmp_path, more, messa
     assert {path.name for path in tmp_path.iterdir()} == {"reviews.csv"}
 
 
-def test_a_bad_row_leaves_no_half_written_output(ensemble, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_PER_BLOCK", 2)
+def test_a_bad_row_leaves_no_half_written_output(ensemble, tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text('{"text": "the dog"}\n' * 4 + '{"text": 7}\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"in.jsonl, row 5, column `text`: is 7; a text is needed"):
-        predict(ensemble, source, tmp_path / "out.csv")
+        predict_blocks(2, ensemble, source, tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
@@ -179,24 +185,21 @@ def test_a_column_that_would_be_hidden_is_refused(ensemble, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_columns_that_begin_later_want_json_lines(ensemble, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(module, "ROWS_PER_BLOCK", 2)
+def test_columns_that_begin_later_want_json_lines(ensemble, tmp_path, kind):
     source = tmp_path / "in.jsonl"
     source.write_text('{"text": "the dog"}\n' * 2 + '{"text": "the cat", "year": 1999}\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"column `year` begins after row 2; give an --output that ends in .jsonl"):
-        predict(ensemble, source, tmp_path / f"out.{kind}")
-    predict(ensemble, source, tmp_path / "out.jsonl")
+        predict_blocks(2, ensemble, source, tmp_path / f"out.{kind}")
+    predict_blocks(2, ensemble, source, tmp_path / "out.jsonl")
     assert read(tmp_path / "out.jsonl")[2]["year"] == 1999
 
 
-def test_memory_does_not_grow_with_the_rows(ensemble, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_PER_BLOCK", 64)
-
+def test_memory_does_not_grow_with_the_rows(ensemble, tmp_path):
     def peak(rows):
         source = tmp_path / f"{rows}.csv"
         source.write_text("text\n" + f"the dog sees a ball {'x' * 400}\n" * rows, encoding="utf-8")
         tracemalloc.start()
-        predict(ensemble / "seed-1", source, tmp_path / "out.csv")
+        predict_blocks(64, ensemble / "seed-1", source, tmp_path / "out.csv")
         held = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return held
@@ -204,3 +207,17 @@ def test_memory_does_not_grow_with_the_rows(ensemble, tmp_path, monkeypatch):
     peak(64)
     few, many = peak(200), peak(3000)
     assert many < few + 500_000, "3,000 rows of 400 bytes are 1.2 MB"
+
+
+TELUGU = ["తెలుగు భాష", "మంచి సినిమా", "చాలా బాగుంది", "నచ్చలేదు"]
+
+
+def test_predict_warns(bert_folder, rated, tmp_path, capsys):
+    train(bert_folder, rated, tmp_path / "model").save_model()
+    for name, texts in (("telugu", TELUGU), ("english", rated["text"][:4])):
+        rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        (tmp_path / f"{name}.jsonl").write_text(rows, "utf-8")
+        capsys.readouterr()
+        predict(tmp_path / "model", tmp_path / f"{name}.jsonl", tmp_path / f"{name}.csv")
+        warned = "does not know this language or script" in capsys.readouterr().err
+        assert warned == (name == "telugu")

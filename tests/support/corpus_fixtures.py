@@ -8,7 +8,8 @@ from rated_files import build as build_rated
 from rated_files import reviews, write_csv
 from stage_1 import run_stage_1, write_rows
 
-from hf_xling.corpora.builders import BuildConfig, build
+from hf_xling.corpora.builders import build
+from hf_xling.corpora.text_corpus import TextCorpusConfig
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def corpus(stage_1, tmp_path):
         source, output = source or stage_1 / "nli.jsonl", output or tmp_path / script
         spec = import_module(f"hf_xling.dataset_scripts.{script}").SPEC
         folders = [str(run if isinstance(run, Path) else stage_1 / run) for run in runs]
-        build(spec, BuildConfig(source=str(source), output_dir=str(output), generated=folders, **fields))
+        build(spec, TextCorpusConfig(source=str(source), output_dir=str(output), generated=folders, **fields))
         return output
 
     return make
@@ -66,5 +67,5 @@ def tamil(tmp_path_factory):
     ):
         marked = [(text.replace(" ", line_break, 1) + ampersand, ratings[text]) for text in part]
         write_csv(folder / f"{split}.csv", [(f"{split}-{place}", *row) for place, row in enumerate(marked)], names)
-    argv = ("--train_file", folder / "train.csv", "--test_file", folder / "test.csv", "--language", "ta")
+    argv = ("--source", folder / "train.csv", "--test_file", folder / "test.csv", "--source_language", "ta")
     return *build_rated(folder / "tamil_movie_reviews", *argv), argv, texts, ratings

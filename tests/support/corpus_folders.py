@@ -11,7 +11,7 @@ import yaml
 from datasets import load_dataset
 from huggingface_hub import metadata_load
 
-from hf_xling.corpora.builders import FEATURES
+from hf_xling.corpora.text_corpus import FEATURES
 
 SCRIPTS = ("snli_sentences", "snli_paraphrased", "snli_tamil", "snli_tamil_paraphrased", "tamil_murasu")
 SOURCE = [("A dog runs.", "An animal moves."), ("A dog runs.", ""), ("A cat sleeps.", "A cat, asleep.\nQuietly.")]

@@ -31,12 +31,11 @@ FAULTS = {
     "generation": 3,  # 424
     "reset": 3,  # the connection, in place of an answer
     "reset_within": 3,  # … in the middle of one
-    "hang": 2,  # no answer ever
     "torn": 3,  # half of the JSON, with status 200
     "empty": 3,  # an answer without text
     "loop": 2,  # one that goes round until the token limit
 }
-NO_ANSWER = ("reset", "reset_within", "hang")
+NO_ANSWER = ("reset", "reset_within")
 _RESET = struct.pack("ii", 1, 0)  # linger for 0 seconds: what is closed is reset
 
 
@@ -79,7 +78,6 @@ class FaultyTGI:
         always: sources that fail whenever they are asked for, with the kind of the fault.
         latency: seconds that an answer takes.
         heavy_tailed: those seconds are a mean only, over a Pareto distribution with exponent 1.5, cut at 50 times.
-        patience: seconds after which a client gives up; what hangs is in flight for a little less.
         limit: `max_concurrent_requests`, which `/info` tells.
         dies_at: with which request the server dies: connections are cut, and new ones refused.
         back_after: seconds after which it then comes back; None for never.
@@ -89,6 +87,7 @@ class FaultyTGI:
         asked, answered: how often each identity was asked, and how often answered well and wholly.
         most_in_flight: at a time, by run. A request is in flight until the server begins to answer or to fail it.
         asked_by_return: how many requests had come when it came back from death.
+        holds_from: as soon as so many requests have come, all answers are held back until this is None again.
     """
 
     seed: int = 0
@@ -97,7 +96,6 @@ class FaultyTGI:
     always: Mapping[str, str] = field(default_factory=dict)
     latency: float = 0.0
     heavy_tailed: bool = False
-    patience: float = 1.0
     limit: int = 128
     model_sha: str = "0123456789abcdef"
     dies_at: int | None = None
@@ -107,6 +105,7 @@ class FaultyTGI:
         self.log: list[Asked] = []
         self.asked, self.most_in_flight, self._in_flight = Counter[str](), Counter[str](), Counter[str]()
         self.asked_by_return: int | None = None
+        self.holds_from: int | None = None
         self._is_dead, self.url = False, ""
         self.changed = threading.Condition()  # notified when a request has come
 
@@ -171,13 +170,13 @@ class FaultyTGI:
         if self._is_dead or (self.dies_at is not None and len(self.log) >= self.dies_at):
             await self._die(entry)
         try:
-            await asyncio.sleep(0.8 * self.patience if entry.fault == "hang" else self._seconds(draw))
+            await asyncio.sleep(self._seconds(draw))
+            while self.holds_from is not None and len(self.log) >= self.holds_from:
+                await asyncio.sleep(0.001)
             if entry.fault is None:
                 await self.answering(entry)
         finally:
             self._in_flight[run] -= 1
-        if entry.fault == "hang":
-            await asyncio.Event().wait()
         if entry.fault == "reset":
             return _reset(request)
         return await self._respond(request, entry, *content(entry.fault, source, limit, seed, chat))

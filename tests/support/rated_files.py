@@ -9,7 +9,8 @@ from pathlib import Path
 
 from datasets import load_dataset
 
-from hf_xling.corpora.ratings import FEATURES, main
+from hf_xling.corpora.builders import main
+from hf_xling.corpora.rated_corpus import FEATURES
 
 SCRIPTS = ("tamil_movie_reviews", "imdb_ratings")
 SPECS = {name: import_module(f"hf_xling.dataset_scripts.{name}").SPEC for name in SCRIPTS}

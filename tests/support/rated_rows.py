@@ -3,7 +3,7 @@
 import pytest
 
 from hf_xling.errors import InputError
-from hf_xling.regression.arguments import RegressionScriptArguments
+from hf_xling.regression.config import RegressionScriptArguments
 from hf_xling.regression.data import load_splits
 
 

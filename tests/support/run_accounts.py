@@ -24,7 +24,6 @@ FAILURES = {
     "reset": ("unavailable", "endpoint: no connection"),
     "reset_within": ("unavailable", "endpoint: no connection"),
     "death": ("unavailable", "endpoint: no connection"),
-    "hang": ("timeout", "endpoint: timed out"),
     "torn": ("transient", "endpoint: the answer is not what this wire gives"),
     "empty": ("empty", "empty"),
     "loop": (None, "repetition"),

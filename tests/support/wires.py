@@ -4,14 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import huggingface_hub
-import pytest
+from huggingface_hub.utils import httpx
 
 from hf_xling.generation.endpoint import EndpointClient
 from hf_xling.generation.records import Completion, Request
-
-# What the installed huggingface_hub speaks through.
-httpx = pytest.importorskip("httpx" if huggingface_hub.__version__.startswith("1.") else "httpx2")
 
 URL = "http://tgi.test:8080"
 GENERATE = Request("A dog.", "prompt", {"seed": 3, "max_new_tokens": 9, "stop": ["<|eot_id|>"]}, "m", "s")

@@ -12,7 +12,7 @@ from hf_xling.dataset_scripts import snli_sentences, tamil_movie_reviews
 from hf_xling.trainers import regression, simcse
 
 from hf_xling.console import run_command
-from hf_xling.corpora import builders, ratings
+from hf_xling.corpora.builders import main as build
 from hf_xling.regression.predict import main as predict
 
 GENERATE = ["--task", "paraphrase", "--language", "en", "--dry_run"]
@@ -27,8 +27,8 @@ def audit(argv):
 
 COMMANDS = {
     "generate": (import_module("hf_xling.generation.stage").main, "--input", GENERATE),
-    "corpus": (partial(builders.main, snli_sentences.SPEC), "--source", []),
-    "ratings": (partial(ratings.main, tamil_movie_reviews.SPEC), "--train_file", []),
+    "corpus": (partial(build, snli_sentences.SPEC), "--source", []),
+    "ratings": (partial(build, tamil_movie_reviews.SPEC), "--train_file", []),
     "simcse": (simcse.main, "--train_file", ["--model_name_or_path", "MODEL", "--use_cpu", "true"]),
     "regression": (regression.main, "--train_file", ["--model_name_or_path", "MODEL", "--use_cpu", "true"]),
     "predict": (predict, "--input", ["--model", "MODEL"]),

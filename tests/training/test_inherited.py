@@ -4,6 +4,7 @@ Of what works, `OWN` is transformers' code that nothing of this package touches;
 is named, shows the rest.
 """
 
+import copy
 import dataclasses
 import inspect
 import json
@@ -374,6 +375,23 @@ def test_which_of_two_values_is_better(tmp_path, kind, metric, greater):
         output_dir=str(tmp_path), use_cpu=True, metric_for_best_model=metric, greater_is_better=not greater
     )
     assert forced.greater_is_better is not greater
+
+
+@kinds
+@pytest.mark.parametrize("several", [True, False])
+def test_the_callers_arguments_stay_as_they_were(tmp_path, rows, bert_folder, kind, several):
+    """With several validation sets, and with none: both change the settings of a training."""
+    args = CONFIGS[kind](
+        str(tmp_path), max_steps=1, use_cpu=True, max_length=16, per_device_train_batch_size=BATCH, disable_tqdm=True
+    )
+    before = copy.deepcopy(vars(args))
+    held_out, more = {"a": rows[kind], "b": rows[kind]} if several else None, {}
+    if kind == "simcse" and not several:
+        texts = rows[kind]["anchor"][:4]
+        more["sts_dataset"] = Dataset.from_dict({"sentence1": texts, "sentence2": texts[::-1], "score": range(4)})
+    trainer = {"simcse": SimCSETrainer, "regression": RegressionTrainer}[kind]
+    trainer(str(bert_folder), args, rows[kind], held_out, **more).train()
+    assert vars(args) == before
 
 
 @kinds

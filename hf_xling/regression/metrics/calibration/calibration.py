@@ -4,6 +4,7 @@ import datasets
 import evaluate
 import numpy
 import scipy.stats
+from numpy.typing import ArrayLike
 
 _DESCRIPTION = """\
 Each prediction with its spread is taken for a normal distribution of the true rating.
@@ -19,7 +20,7 @@ LEVELS = numpy.arange(0.05, 0.951, 0.05)
 class Calibration(evaluate.Metric):
     """`compute(predictions=[…], references=[…], spreads=[…])`."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         number = datasets.Value("float64")
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
@@ -28,7 +29,7 @@ class Calibration(evaluate.Metric):
             features=datasets.Features({"predictions": number, "references": number, "spreads": number}),
         )
 
-    def _compute(self, predictions, references, spreads):
+    def _compute(self, predictions: ArrayLike, references: ArrayLike, spreads: ArrayLike) -> dict[str, float | None]:
         predictions, references, spreads = map(numpy.asarray, (predictions, references, spreads))
         if (spreads < 0).any():
             raise ValueError(f"spreads must be 0 or more; the smallest is {spreads.min()}")

@@ -13,7 +13,7 @@ neither predicted nor true anywhere does not count.
 class Classes(evaluate.Metric):
     """`compute(predictions=[…], references=[…])` → `{"accuracy", "macro_f1"}`."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation="",
@@ -21,7 +21,7 @@ class Classes(evaluate.Metric):
             features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: list[int], references: list[int]) -> dict[str, float]:
         return {
             "accuracy": float(sklearn.metrics.accuracy_score(references, predictions)),
             "macro_f1": float(sklearn.metrics.f1_score(references, predictions, average="macro", zero_division=0)),

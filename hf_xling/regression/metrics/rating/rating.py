@@ -16,7 +16,7 @@ of predicted with true ratings. A correlation is None where either side is const
 class Rating(evaluate.Metric):
     """`compute(predictions=[…], references=[…])` → `{"mse", "rmse", "mae", "pearson", "spearman"}`."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation="",
@@ -26,7 +26,7 @@ class Rating(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: list[float], references: list[float]) -> dict[str, float | None]:
         mse = sklearn.metrics.mean_squared_error(references, predictions)
         varied = all(max(side) - min(side) > 1e-6 * max(map(abs, side)) for side in (predictions, references))
         return {
