@@ -34,7 +34,8 @@ def write_run(folder: Path, rows: list[dict], parts: int = 1, **facts) -> Path:
     for part in range(parts):
         table = pyarrow.Table.from_pylist(rows[part * size : (part + 1) * size], schema=ROW_SCHEMA)
         pyarrow.parquet.write_table(table, folder / "accepted" / f"part-{part:05d}.parquet")
-    manifest = {"chain": ["translate"], "task": "translate", "language": "ta", "source_language": "en", **facts}
+    manifest = {"chain": ["translate"], "task": "translate", "language": "ta", "source_language": "en"}
+    manifest |= {"model_id": "org/model", "model_sha": None, **facts}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     run = {"command": "hf-xling generate", "arguments": {}, "finished": True}
     (folder / "_run.json").write_text(json.dumps(run))
