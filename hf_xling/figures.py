@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.style
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.legend import Legend
+if TYPE_CHECKING:  # matplotlib is loaded when something is drawn, not for a command's --help
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 # Okabe and Ito's palette, told apart with any colour vision.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
@@ -24,6 +24,8 @@ STYLE = Path(__file__).with_suffix(".mplstyle")
 @contextmanager
 def in_style(**style: Any) -> Iterator[None]:
     """Draw in this style, with `style` over it, whatever the user's matplotlibrc says."""
+    import matplotlib.style
+
     with matplotlib.style.context(["default", STYLE, style]), warnings.catch_warnings():
         # Names may be in a script, such as Tamil, that matplotlib's font lacks.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)

@@ -1,6 +1,7 @@
 """What all tests share: no network, one thread, and small checkpoints made in the process."""
 
 import atexit
+import gc
 import os
 import random
 import shutil
@@ -25,6 +26,17 @@ settings.register_profile(
     "house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 settings.load_profile("house")
+
+
+def pytest_collection_finish() -> None:
+    """Take what the test files have imported out of the garbage collector's sight.
+
+    `Trainer.train` ends with a full collection, whose time goes by all objects there are: torch and transformers make
+    it half of a small training.
+    """
+    gc.collect()
+    gc.freeze()
+
 
 # 288 distinct sentences over a vocabulary of some 25 words, of 4 to 6 words each, in mixed order.
 SENTENCES = [

@@ -30,7 +30,7 @@ ABOUT = re.compile(
     r"path|file|filename|domain|genre|category|topic|tags?|author|user|name|date|time|timestamp|licen[sc]e)"
 )
 ABOUT_WORDS, CLASS_WORDS = 4, 3  # of a value on average, from which (up to which) it is a text (may be a class)
-CLASSES, ROWS = 20, 1000  # of a column at most; that are looked at
+CLASSES = 20  # of a column at most
 _CODE = re.compile(r"\S*[\d_/:@\\]\S*|[^\w]*[\d\W]+")  # a number, a date, a hash, a path
 NEGATIVE = re.compile(
     r"(?:(?:hard_?)?neg(?:ative)?s?(?:_(?:text|sentence|passage|document)s?)?|contradictions?)(?:_?(\d+))?"
@@ -48,7 +48,7 @@ def choose_columns(
     """The columns of a table by their names here: `anchor`, `positive` of text pairs, `negative` or `negative_1`, ….
 
     Args:
-        columns: of the table, with their values.
+        columns: of the table, with the values of some rows.
         source: what errors call the table.
         anchor, positive, negatives: columns that the user has named; they win over what names say.
 
@@ -111,8 +111,7 @@ def left_out(columns: Mapping[str, Sequence[Any]], taken: Collection[str]) -> li
 
 def _holds_texts(name: str, values: Sequence[Any]) -> bool:
     """Whether `values` are texts, or lists of them, and no ids, numbers, dates or names of classes."""
-    some = [value for value in values[:: -(-len(values) // ROWS) or 1] if value is not None]
-    some = [text for value in some for text in (value if isinstance(value, list) else [value])]
+    some = [text for value in values for text in (value if isinstance(value, list) else [value])]
     texts = [value for value in some if isinstance(value, str) and value.strip()]
     codes = sum(_CODE.fullmatch(text.strip()) is not None for text in texts)
     if not texts or codes > len(texts) / 2 or LABEL.fullmatch(name.strip().lower()):
@@ -124,7 +123,7 @@ def _holds_texts(name: str, values: Sequence[Any]) -> bool:
 
 def _is_label(name: str, values: Sequence[Any]) -> bool:
     """Whether a column tells of each row whether it is a pair: a label or a score, by its name or its values."""
-    some = [value for value in values[:: -(-len(values) // ROWS) or 1] if value is not None]
+    some = [value for value in values if value is not None]
     if LABEL.fullmatch(name.strip().lower()):
         return True
     if ABOUT.fullmatch(name.strip().lower()) or len(set(map(str, some))) < 2:

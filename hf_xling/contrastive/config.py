@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from hf_xling.contrastive.losses import TEMPERATURE
 from hf_xling.errors import InputError
 from hf_xling.recipes import given_fields
 from hf_xling.runs import by_content
@@ -30,7 +31,7 @@ class SimCSEConfig(TrainingConfig):
     (section 5.4; SimCSE takes 3e-5 for BERT-base).
     """
 
-    temperature: float = field(default=0.05, metadata={"help": "divides the cosine similarities"})
+    temperature: float = field(default=TEMPERATURE, metadata={"help": "divides the cosine similarities"})
     pooling: Literal["cls_mlp", "cls", "mean", "first_last_mean"] | None = field(
         default=None,
         metadata={
@@ -53,21 +54,11 @@ class SimCSEConfig(TrainingConfig):
         default=None,
         metadata={"help": "tokens of one forward pass at most; a larger batch takes several, with the same gradient"},
     )
-    cross_rank_negatives: bool = field(
-        default=True, metadata={"help": "take the texts of all processes as negatives, with gradients"}
-    )
 
     per_device_train_batch_size: int = field(default=64, metadata={"help": "rows a batch, each negative of the others"})
     num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the corpus, unless max_steps is given"})
     dataloader_drop_last: bool = field(default=True, metadata={"help": "leave out the last, smaller batch"})
 
-    torch_compile: bool = field(
-        default=False,
-        metadata={
-            "help": "compile the layers, but for attention; the first two steps take half a minute or more, and on "
-            "a CPU later ones are no faster (benchmarks/README.md); not with token_budget"
-        },
-    )
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "let DDP look for parameters without a gradient; there are none"}
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy
+import scipy.stats
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from hf_xling.contrastive.metrics import load_sts_metric
-from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position
-from hf_xling.contrastive.pooling import SimCSEModel, encode
+from hf_xling.contrastive.model import SimCSEModel, encode
+from hf_xling.contrastive.packing import chunks, first_position, on_device
 from hf_xling.errors import InputError, XlingError
 from hf_xling.training.pretrained import as_texts
 
@@ -92,7 +92,11 @@ def sts_metrics(
     ]
     if max(cosines) == min(cosines):
         raise XlingError("all sentences of the similarity set have one vector; a lower --learning_rate may help")
-    return load_sts_metric().compute(predictions=cosines, references=pairs["score"])
+    scores = pairs["score"][:]
+    return {
+        "spearman": float(scipy.stats.spearmanr(scores, cosines).statistic),
+        "pearson": float(scipy.stats.pearsonr(scores, cosines).statistic),
+    }
 
 
 def check_sts(pairs: Dataset, name: str) -> Dataset:
@@ -117,15 +121,11 @@ def encode_texts(
     ids = tokenizer(prompted, truncation=True, max_length=max_length)["input_ids"]
     parts, places = chunks(
         [numpy.array(text) for text in ids],
-        packed=model.config._attn_implementation == PACKED_ATTENTION,
+        packed=model.packed,
         token_budget=TOKENS_PER_PASS,
         first_position=first_position(model.encoder),
         pad=tokenizer.pad_token_id or 0,
         side=model.side,
     )
-    device = next(model.parameters()).device
-    moved = [
-        {name: value.to(device) if isinstance(value, Tensor) else value for name, value in part.items()}
-        for part in parts
-    ]
+    moved = on_device(parts, next(model.parameters()).device)
     return encode(model, moved, with_mlp).float().cpu()[places]

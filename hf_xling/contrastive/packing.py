@@ -3,11 +3,16 @@
 A text of a flat batch must attend to itself alone. Texts are sorted by length, so that those of one length lie side by
 side and their attention is one ordinary call without a mask; all other layers work on tokens and do not care. Where an
 architecture has attention of another kind, `can_pack` says no, and `chunks` pads texts of similar lengths instead.
+
+Where only first tokens are read, the others are needed in the last layer for keys and values alone. In a layer whose
+attention and residual connection both begin at its input, as in BERT and its kin, what comes out for a token depends on
+its own input and on the keys and values of its text: `narrow_last_layer`. Whether an encoder has such a layer is tried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +30,8 @@ from hf_xling.training.chunking import pad as pad_texts
 PACKED_ATTENTION = "hf_xling_packed"
 # Of a padded batch: so many chunks of texts of similar lengths leave little padding and still fill the machine.
 PADDED_CHUNKS = 8
+# What the projections of keys and of values are called: in BERT's kin, in DistilBERT, in most others.
+PROJECTIONS = (("key", "value"), ("k_lin", "v_lin"), ("k_proj", "v_proj"))
 TOLERANCE = 1e-4  # between packed and padded vectors, relative to their size; a leak between texts is 100 times that
 
 Chunk = dict[str, Any]
@@ -65,7 +72,7 @@ def packed_attention(
     Args:
         query, key, value: (1, heads, T, width) of T tokens; of the n texts' first tokens with `keys_and_values`.
         text_lengths: where the texts lie; without it this is transformers' own `sdpa`, for padded batches.
-        keys_and_values: (1, T, heads · width) each, of all tokens, where only first tokens ask (`last_layer`).
+        keys_and_values: (1, T, heads · width) each, of all tokens, where only first tokens ask (`narrow_last_layer`).
 
     Returns:
         (1, T or n, heads, width), and no weights.
@@ -127,24 +134,11 @@ def chunks(
     """
     lengths = [len(text) for text in texts]
     if packed:
-        parts = _split(lengths, token_budget)
+        parts = split_padded(lengths, token_budget, padded=False)
         return [_flat([texts[place] for place in part], first_position) for part in parts], places(parts)
     budget = token_budget or -(-sum(lengths) // PADDED_CHUNKS)
     parts = split_padded(lengths, budget, bounded_padding=False, side=side)
     return [pad_texts([texts[place] for place in part], pad, side) for part in parts], places(parts)
-
-
-def _split(lengths: Sequence[int], token_budget: int | None) -> list[list[int]]:
-    """The places of texts, shortest first, in parts of at most `token_budget` tokens."""
-    parts: list[list[int]] = [[]]
-    used = 0
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        used += lengths[place]
-        if token_budget is not None and used > token_budget and parts[-1]:
-            parts.append([])
-            used = lengths[place]
-        parts[-1].append(place)
-    return parts
 
 
 def _flat(texts: Sequence[numpy.ndarray], first_position: int) -> Chunk:
@@ -155,6 +149,44 @@ def _flat(texts: Sequence[numpy.ndarray], first_position: int) -> Chunk:
         "position_ids": torch.from_numpy(positions)[None],
         "text_lengths": TextLengths((len(list(run)), length) for length, run in groupby(lengths)),
     }
+
+
+@dataclass
+class SimCSECollator:
+    """Lays all views of a batch out for the encoder, without padding where it can do without.
+
+    >>> collate([{"views": [[2, 7, 3], [2, 7, 3]], "group": 5}, {"views": [[2, 8, 9, 3], [2, 8, 9, 3]], "group": 6}])
+    {"groups": tensor([5, 6]),
+     "chunks": [{"input_ids": tensor([[2, 7, 3, 2, 7, 3, 2, 8, 9, 3, 2, 8, 9, 3]]), "position_ids": …,
+                 "text_lengths": [(2, 3), (2, 4)]}],
+     "places": tensor([0, 2, 1, 3])}     # of the anchors, then of the positives, among the texts of all chunks
+
+    Args:
+        packed: whether the encoder takes flat batches (`can_pack`).
+        token_budget: tokens of one forward pass at most; None for all at once.
+        first_position: what the encoder calls the position of a text's first token.
+        pad: the id of the padding token.
+        side: of the padding; None for chunks of texts of one length.
+    """
+
+    packed: bool
+    token_budget: int | None = None
+    first_position: int = 0
+    pad: int = 0
+    side: Side = "right"
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        # All anchors, all positives, all first negatives, …: row i of each belongs together.
+        texts = [view for views in zip(*(row["views"] for row in rows), strict=True) for view in views]
+        parts, places = chunks(
+            texts,
+            packed=self.packed,
+            token_budget=self.token_budget,
+            first_position=self.first_position,
+            pad=self.pad,
+            side=self.side,
+        )
+        return {"groups": torch.tensor([row["group"] for row in rows]), "chunks": parts, "places": places}
 
 
 def first_position(encoder: PreTrainedModel) -> int:
@@ -198,7 +230,72 @@ def trial(encoder: PreTrainedModel, max_length: int, packed: bool) -> list[Chunk
     tokens = numpy.delete(numpy.arange(getattr(encoder.config, "vocab_size", 256)), pad)
     texts = [generator.choice(tokens, length) for length in sorted(lengths)]
     parts, _ = chunks(texts, packed=packed, token_budget=None, first_position=first_position(encoder), pad=pad)
+    return on_device(parts, encoder.device)
+
+
+def on_device(parts: Iterable[Chunk], device: torch.device) -> list[Chunk]:
+    """The chunks with their tensors on `device`."""
     return [
-        {name: value.to(encoder.device) if isinstance(value, Tensor) else value for name, value in part.items()}
+        {name: value.to(device) if isinstance(value, Tensor) else value for name, value in part.items()}
         for part in parts
     ]
+
+
+@torch.no_grad()
+def narrow_last_layer(encoder: PreTrainedModel, max_length: int) -> bool:
+    """Let a packed `encoder` work out its last layer for first tokens alone, in passes with `first_tokens=True`.
+
+    Such a pass returns (1, n, H) for the n texts of a flat batch. Others are as they were.
+
+    Returns:
+        Whether the first tokens are then the same; tried as in `can_pack`. If not, the encoder is as it was.
+    """
+    attention = _last_attention(encoder)
+    if attention is None:
+        return False
+    layer, path, names = attention
+
+    # The layer is taken from the call: a copy of the encoder has this very hook, and projections of its own.
+    def first_tokens_in(layer: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
+        if not kwargs.get("first_tokens"):
+            return None
+        hidden, *others = args
+        module = layer.get_submodule(path)
+        projected = tuple(getattr(module, name)(hidden) for name in names)
+        return (first_tokens(hidden, kwargs["text_lengths"]), *others), {**kwargs, "keys_and_values": projected}
+
+    (flat,) = trial(encoder, max_length, packed=True)
+    was_training = encoder.training
+    encoder.eval()
+    expected = first_tokens(encoder(**flat).last_hidden_state, flat["text_lengths"]).float()
+    hook, same = layer.register_forward_pre_hook(first_tokens_in, with_kwargs=True), False
+    try:
+        found = encoder(**flat, first_tokens=True).last_hidden_state.float()
+        same = found.shape == expected.shape
+        same = same and bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError):
+        pass  # it is built in another way
+    finally:
+        encoder.train(was_training)
+        if not same:
+            hook.remove()
+    return same
+
+
+@torch.compiler.disable
+def first_tokens(hidden: Tensor, text_lengths: TextLengths) -> Tensor:
+    """(1, T, H) of all tokens to (1, n, H) of the first ones."""
+    return torch.cat([texts[:, 0] for texts in split_runs(hidden.squeeze(0), text_lengths)]).unsqueeze(0)
+
+
+def _last_attention(encoder: PreTrainedModel) -> tuple[nn.Module, str, tuple[str, str]] | None:
+    """The last layer, the path of the module in it that projects keys and values, and the names of its projections."""
+    lists = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
+    layers = next((each for each in lists if len(each) == getattr(encoder.config, "num_hidden_layers", 0)), None)
+    if layers is None:
+        return None
+    for path, module in layers[-1].named_modules():
+        for names in PROJECTIONS:
+            if all(hasattr(module, name) for name in names):
+                return layers[-1], path, names
+    return None

@@ -16,21 +16,19 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
 
 from hf_xling.console import note
 from hf_xling.contrastive.card import SETTINGS, write_encoder_card
-from hf_xling.contrastive.collator import SimCSECollator
+from hf_xling.contrastive.checkpoint import export_encoder, load_heads, restore_encoder, save_heads
+from hf_xling.contrastive.columns import negative_columns
 from hf_xling.contrastive.config import SimCSEConfig
-from hf_xling.contrastive.distributed import gather_rows
+from hf_xling.contrastive.data import TextRows, TokenTable, token_table
 from hf_xling.contrastive.evaluation import check_sts, pair_metrics, sts_metrics
-from hf_xling.contrastive.export import export_encoder, load_heads, restore_encoder, save_heads
-from hf_xling.contrastive.losses import info_nce
-from hf_xling.contrastive.masking import TokenMasking
-from hf_xling.contrastive.packing import first_position
-from hf_xling.contrastive.pooling import EXPORTED_POOLING
+from hf_xling.contrastive.losses import gather_rows, info_nce
+from hf_xling.contrastive.model import EXPORTED_POOLING, TokenMasking
+from hf_xling.contrastive.packing import SimCSECollator, first_position
 from hf_xling.contrastive.prepare import prepare
-from hf_xling.contrastive.tokens import TokenTable, evaluation_table, negative_columns, training_table
 from hf_xling.errors import InputError
 from hf_xling.provenance.lineage import Lineage
 from hf_xling.training.config import Reasons
-from hf_xling.training.trainer import SharedTrainer, settle_best_metric
+from hf_xling.training.trainer import SharedTrainer, plain, settle_best_metric
 
 # Arguments of `Trainer` that have no meaning here, and why.
 REFUSED_ARGUMENTS: Reasons = {
@@ -105,11 +103,11 @@ class SimCSETrainer(SharedTrainer):
             fitting = max(len(sentences) // args.world_size, 1)
             args.per_device_eval_batch_size = min(args.eval_batch_size, fitting)
         if eval_dataset is None and args.eval_strategy != "no":
-            raise InputError(f"--eval_strategy {args.eval_strategy.value}: needs --validation_file or --sts_file")
+            raise InputError(f"--eval_strategy {plain(args.eval_strategy)}: needs --validation_file or --sts_file")
         measured = (*METRICS, *(STS_METRICS if sts_dataset is not None else ()))
         settle_best_metric(args, eval_dataset, measured)
-        prepared = prepare(model, name, args, processing_class, peft_config, model_revision)
-        self.packed, tokenizer, self.prompt = prepared.packed, prepared.tokenizer, prepared.model.form.prompt
+        prepared, tokenizer = prepare(model, name, args, processing_class, peft_config, model_revision)
+        self.packed, self.prompt = prepared.packed, prepared.form.prompt
         super().__init__(
             base=name,
             revision=model_revision,
@@ -118,22 +116,25 @@ class SimCSETrainer(SharedTrainer):
             columns=["anchor", "positive", *negative_columns(getattr(train_dataset, "column_names", ()))],
             held_out_columns=["anchor", "positive", "sentence1", "sentence2"],
             held_out=held_out,
-            model=prepared.model,
+            model=prepared,
             args=args,
             data_collator=SimCSECollator(
                 prepared.packed,
                 args.token_budget,
-                first_position(prepared.model.encoder),
+                first_position(prepared.encoder),
                 tokenizer.pad_token_id or 0,
-                prepared.model.side,
+                prepared.side,
             ),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=tokenizer,
             **kwargs,
         )
-        if self.train_dataset is not None and self.train_dataset.left_out and args.process_index == 0:
-            note(f"train_dataset: left out: {', '.join(self.train_dataset.left_out)}")
+        others = self.train_dataset.left_out if self.train_dataset is not None else ()
+        if (
+            others and not isinstance(train_dataset, TextRows) and self.is_world_process_zero()
+        ):  # else the stage says it
+            note(f"train_dataset: left out: {', '.join(others)}")
         self.sts_dataset = sts_dataset
         self.masking = None
         if args.mlm_weight:
@@ -170,7 +171,7 @@ class SimCSETrainer(SharedTrainer):
 
     def _contrast(self, vectors: Tensor, groups: Tensor, training: bool) -> Tensor:
         """`info_nce` of (views, rows, width), in training with the rows of all processes."""
-        if training and self.args.cross_rank_negatives:
+        if training:
             vectors = gather_rows(vectors.transpose(0, 1)).transpose(0, 1)
             groups = gather_rows(groups)
         return info_nce(
@@ -184,8 +185,7 @@ class SimCSETrainer(SharedTrainer):
         )
 
     def _table(self, dataset: Dataset, name: str) -> TokenTable:
-        make = training_table if name == "train_dataset" else evaluation_table
-        return make(dataset, self.processing_class, self.args, name, self.prompt)
+        return token_table(dataset, self.processing_class, self.args, name, self.prompt)
 
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
         """The loss, as of training, and the metrics of pairs, of the vectors that are exported.
@@ -208,16 +208,16 @@ class SimCSETrainer(SharedTrainer):
         self._pair_metrics = []
         self._evaluated_dropout_pairs = dataloader.dataset.dropout_pairs
         output = super().evaluation_loop(dataloader, *args, **kwargs)
-        prefix = kwargs.get("metric_key_prefix", "eval")
+        prefix, found = kwargs.get("metric_key_prefix", "eval"), output.metrics or {}
         for name in self._pair_metrics[0] if self._pair_metrics else ():
             values = torch.tensor([metrics[name] for metrics in self._pair_metrics], device=self.args.device)
-            output.metrics[f"{prefix}_{name}"] = gather_rows(values).mean().item()
+            found[f"{prefix}_{name}"] = gather_rows(values).mean().item()
         if self.sts_dataset is not None:
             model = self.accelerator.unwrap_model(self.model)
             options = {"max_length": self.args.max_length, "with_mlp": self.args.keep_mlp}
             metrics = sts_metrics(model, self.processing_class, self.sts_dataset, **options)
-            output.metrics.update({f"{prefix}_sts_{name}": value for name, value in metrics.items()})
-        return output
+            found |= {f"{prefix}_sts_{name}": value for name, value in metrics.items()}
+        return output._replace(metrics=found)
 
     @property
     def pretrained(self) -> Any:
@@ -226,10 +226,9 @@ class SimCSETrainer(SharedTrainer):
 
     def _write_card(self) -> None:
         args, rows, model = self.args, self.train_dataset, self.accelerator.unwrap_model(self.model)
-        processes = args.world_size if args.cross_rank_negatives else 1
         chance = {"relative_distance": 1.0}
         if not args.mlm_weight and not args.negative_weight:  # either adds to the loss
-            chance["loss"] = math.log(args.per_device_train_batch_size * processes * (len(rows.views) - 1))
+            chance["loss"] = math.log(args.per_device_train_batch_size * args.world_size * (len(rows.views) - 1))
         write_encoder_card(
             args.folder,
             self.lineage,
@@ -237,7 +236,7 @@ class SimCSETrainer(SharedTrainer):
             self.state.log_history,
             chance,
             self.is_adapter,
-            settings=self.settings(SETTINGS, **{"processes that share negatives": processes}),
+            settings=self.settings(SETTINGS),
             rows=len(rows),
             pairs=not rows.dropout_pairs,
             pooling=EXPORTED_POOLING[model.pooling],
@@ -256,14 +255,14 @@ class SimCSETrainer(SharedTrainer):
         if folder.name.startswith(PREFIX_CHECKPOINT_DIR) and folder != self.args.folder:
             save_heads(model, folder)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """The other half of `_write_checkpoint`."""
         model = self.accelerator.unwrap_model(model or self.model)
         restore_encoder(model, Path(resume_from_checkpoint))
         load_heads(model, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
-        self._load_from_checkpoint(self.state.best_model_checkpoint)
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
 
 
 def _views(vectors: Tensor, inputs: dict[str, Any]) -> Tensor:

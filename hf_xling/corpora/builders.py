@@ -14,7 +14,7 @@ import pyarrow
 
 import hf_xling
 from hf_xling import runs
-from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, SHINGLE, ArrowTexts, Duplicates, find_duplicates
+from hf_xling.corpora.duplicates import LOWEST_THRESHOLD, SHINGLE, Duplicates
 from hf_xling.corpora.shards import write_config
 from hf_xling.errors import InputError
 from hf_xling.generation.languages import iso_code, language_code
@@ -226,12 +226,6 @@ class CorpusBuilder(ABC):
         }
         return render_card(self.template, metadata, common | facts)
 
-    def find_duplicates(self, texts: Mapping[str, pyarrow.ChunkedArray]) -> Duplicates:
-        """The duplicates among the texts of each split, which are given in the order of their use."""
-        columns = {split: ArrowTexts(column) for split, column in texts.items()}
-        self.duplicates = find_duplicates(columns, self.config.near_threshold)
-        return self.duplicates
-
     @abstractmethod
     def digest(self) -> str:
         """A hash of all that was read of the source, whatever its name."""
@@ -240,7 +234,7 @@ class CorpusBuilder(ABC):
     def tables(self) -> dict[str, Splits]:
         """The rows to publish: of each config, the default one first, the splits that have rows.
 
-        Calls `find_duplicates` and sets `counts`: from the rows of the source to those published.
+        Sets `duplicates`, of the texts, and `counts`: from the rows of the source to those published.
         """
 
     @abstractmethod

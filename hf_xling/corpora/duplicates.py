@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from random import Random
-from typing import Protocol
+from typing import Any
 
 import numpy
 import pyarrow
@@ -78,35 +77,9 @@ class Duplicates:
     compared: int = 0
 
 
-class Texts(Protocol):
-    """Texts to iterate over and to look up by place: a list, or a column of Arrow (`ArrowTexts`)."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[str]: ...
-    def __getitem__(self, place: int, /) -> str: ...
-
-
-class ArrowTexts:
-    """A column of strings, of which only what is asked for becomes Python's."""
-
-    def __init__(self, column: pyarrow.ChunkedArray):
-        self._column = column
-        self._ends = numpy.cumsum([len(chunk) for chunk in column.chunks]).tolist()
-
-    def __len__(self) -> int:
-        return len(self._column)
-
-    def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self), 10_000):
-            yield from self._column.slice(start, 10_000).to_pylist()
-
-    def __getitem__(self, place: int, /) -> str:
-        number = bisect_right(self._ends, place)
-        chunk = self._column.chunk(number)
-        return chunk[place - self._ends[number] + len(chunk)].as_py()
-
-
-def find_duplicates(splits: Mapping[str, Texts], threshold: float = 0.8, sample: int = SAMPLE) -> Duplicates:
+def find_duplicates(
+    splits: Mapping[str, Sequence[str] | pyarrow.ChunkedArray], threshold: float = 0.8, sample: int = SAMPLE
+) -> Duplicates:
     """Find the texts that stand in `splits` more than once, exactly or nearly.
 
     Texts are compared after `fold`. Equal ones are exact duplicates. Near duplicates are texts whose sets of character
@@ -141,8 +114,13 @@ def find_duplicates(splits: Mapping[str, Texts], threshold: float = 0.8, sample:
     texts = _Distinct(splits)
     sampled = texts.sample(sample)
     near, compared = _near(texts, sampled, threshold)
-    overlaps = {(split, other): _overlap(split, other, texts, near, sampled) for split in splits for other in splits}
-    leaked, names = {}, list(splits)
+    names = list(splits)
+    overlaps = {
+        (split, other): _overlap(here, there, texts, near, sampled)
+        for here, split in enumerate(names)
+        for there, other in enumerate(names)
+    }
+    leaked = {}
     for number, split in enumerate(names):
         found = (overlaps[split, later] for later in names[number + 1 :])
         leaked[split] = sorted({row for overlap in found for row in (*overlap.exact, *overlap.near)})
@@ -165,42 +143,42 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(fold(text).encode(), digest_size=8).digest())
 
 
+def iterate(column: pyarrow.ChunkedArray) -> Iterator[Any]:
+    """The values of a column, of which a few thousand at a time become Python's."""
+    for start in range(0, len(column), 10_000):
+        yield from column.slice(start, 10_000).to_pylist()
+
+
 class _Distinct:
     """The distinct texts of some splits, each with a number, its place.
 
     The texts themselves stay where they are: a million of them would take more memory here than all the rest.
 
     Attributes:
-        names: of the splits.
+        places: for each split the place of the text of each of its rows.
         standing: for each text a number with a bit for each split in which it stands.
     """
 
-    def __init__(self, splits: Mapping[str, Texts]):
-        self.names = list(splits)
-        self._splits = list(splits.values())
-        sizes = [len(texts) for texts in self._splits]
-        digests = numpy.fromiter(map(_digest, chain.from_iterable(self._splits)), numpy.uint64, sum(sizes))
+    def __init__(self, splits: Mapping[str, Sequence[str] | pyarrow.ChunkedArray]):
+        text = pyarrow.large_string()  # a column of more than 2 GiB is no matter
+        parts = [part if isinstance(part, pyarrow.ChunkedArray) else pyarrow.chunked_array([part], text)
+                 for part in splits.values()]  # fmt: skip
+        self._texts = pyarrow.chunked_array([chunk for part in parts for chunk in part.chunks], text)
+        digests = numpy.fromiter(map(_digest, iterate(self._texts)), numpy.uint64, len(self._texts))
         _, first, inverse = numpy.unique(digests, return_index=True, return_inverse=True)
         order = numpy.argsort(first)  # places in the order of first appearance
         rank = numpy.empty_like(order)
         rank[order] = numpy.arange(len(order))
-        ends = numpy.cumsum(sizes, dtype=numpy.int64)
-        self._places = numpy.split(rank[inverse], ends[:-1])
-        number = numpy.searchsorted(ends, first[order], side="right")
-        self._first = number, first[order] - (ends - sizes)[number]
+        self._first = first[order]
+        self.places = numpy.split(rank[inverse], numpy.cumsum([len(part) for part in parts])[:-1])
         standing = numpy.zeros(len(order), dtype=numpy.int64)
-        for split, places in enumerate(self._places):
+        for split, places in enumerate(self.places):
             standing[places] |= 1 << split
         self.standing: list[int] = standing.tolist()
 
-    def places_in(self, number: int) -> numpy.ndarray:
-        """The place of the text of each row of a split."""
-        return self._places[number]
-
     def text(self, place: int) -> str:
         """Folded, its digits too."""
-        split, row = self._first
-        return same_digits(fold(self._splits[split[place]][int(row[place])]))
+        return same_digits(fold(self._texts[int(self._first[place])].as_py()))
 
     def sample(self, size: int) -> set[int] | None:
         """`size` of the texts that stand in the first split alone, or None where there are no more."""
@@ -209,11 +187,9 @@ class _Distinct:
 
     def order(self, sampled: set[int] | None) -> Iterator[int]:
         """All texts; those that are not in the sample come last, when all others are in the index."""
-        if sampled is None:
-            return iter(range(len(self.standing)))
-        last = [place for place, standing in enumerate(self.standing) if standing == 1 and place not in sampled]
-        ends = set(last)
-        return (place for part in ((p for p in range(len(self.standing)) if p not in ends), last) for place in part)
+        places = range(len(self.standing))
+        last = set() if sampled is None else {p for p in places if self.standing[p] == 1 and p not in sampled}
+        return chain((place for place in places if place not in last), sorted(last))
 
 
 def _near(
@@ -249,8 +225,9 @@ def _near(
                     if similarity >= threshold:
                         for one, two in ((place, other), (other, place)):
                             known[one] |= standing[two]
-                            for split in _splits(standing[two]):
-                                near.setdefault(one, {}).setdefault(split, (two, similarity))
+                            for split in range(len(texts.places)):
+                                if standing[two] >> split & 1:
+                                    near.setdefault(one, {}).setdefault(split, (two, similarity))
                 if sampled is None or place in sampled or standing[place] != 1:
                     index.insert(place, signature)
                     indexed[place] = signature
@@ -261,10 +238,6 @@ def _near(
 def _jaccard(one: set[str], two: set[str]) -> float:
     common = len(one & two)
     return common / (len(one) + len(two) - common)
-
-
-def _splits(standing: int) -> set[int]:
-    return {number for number in range(standing.bit_length()) if standing >> number & 1}
 
 
 def _bands(threshold: float) -> tuple[int, int]:
@@ -281,16 +254,15 @@ def _bands(threshold: float) -> tuple[int, int]:
 
 
 def _overlap(
-    split: str,
-    other: str,
+    here: int,
+    there: int,
     texts: _Distinct,
     near: Mapping[int, Mapping[int, tuple[int, float]]],
     sampled: set[int] | None,
 ) -> Overlap:
-    """The `Overlap` of two splits, from the near duplicates of each distinct text."""
-    here, there = texts.names.index(split), texts.names.index(other)
-    own, theirs = texts.places_in(here), texts.places_in(there)
-    if split == other:
+    """The `Overlap` of two splits, by their numbers, from the near duplicates of each distinct text."""
+    own, theirs = texts.places[here], texts.places[there]
+    if here == there:
         distinct, counts = numpy.unique(own, return_counts=True)
         twins = distinct[counts > 1]
     else:
@@ -305,8 +277,8 @@ def _overlap(
     for row in (*numpy.sort(first[numpy.isin(places, own[nearly])]), *numpy.sort(first[numpy.isin(places, twins)])):
         row, place = int(row), int(own[row])
         twin, similarity = (place, 1.0) if is_exact[row] else near[place][there]
-        twin_row = int(numpy.flatnonzero(theirs == twin)[int(split == other and twin == place)])
-        pair = (min(row, twin_row), max(row, twin_row)) if split == other else (row, twin_row)
+        twin_row = int(numpy.flatnonzero(theirs == twin)[int(here == there and twin == place)])
+        pair = (min(row, twin_row), max(row, twin_row)) if here == there else (row, twin_row)
         chosen.setdefault(pair, Example(row, twin_row, similarity))
         if len(chosen) == EXAMPLES:
             break

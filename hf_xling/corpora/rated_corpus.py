@@ -16,7 +16,7 @@ import pyarrow
 
 from hf_xling.cleaning import clean_text
 from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, Splits, check_filled, option
-from hf_xling.corpora.duplicates import ArrowTexts
+from hf_xling.corpora.duplicates import find_duplicates, iterate
 from hf_xling.corpora.sources import SPLITS, source_parts
 from hf_xling.errors import InputError, one_line
 from hf_xling.folding import fold, has_text
@@ -159,7 +159,9 @@ class RatedCorpusBuilder(CorpusBuilder):
         return digest.hexdigest()
 
     def tables(self) -> dict[str, Splits]:
-        leaked = self.find_duplicates({split: rows["clean"] for split, rows in self.usable.items()}).leaked
+        texts = {split: rows["clean"] for split, rows in self.usable.items()}
+        self.duplicates = find_duplicates(texts, self.config.near_threshold)
+        leaked = self.duplicates.leaked
         found: dict[str, Splits] = {name: {} for name in CONFIGS}
         counts = []
         for name, (split, usable) in product(CONFIGS, self.usable.items()):
@@ -188,7 +190,7 @@ class RatedCorpusBuilder(CorpusBuilder):
         }
         counts = self.counts[self.name]
         last = [row for row in counts if row["config"] == "clean"][-1]
-        cleaned = (text for rows in tables["clean"].values() for text in ArrowTexts(rows["text"]))
+        cleaned = (text for rows in tables["clean"].values() for text in iterate(rows["text"]))
         facts = {
             "name": self.name,
             "about": self.spec.about if is_known else "",
@@ -217,7 +219,7 @@ class RatedCorpusBuilder(CorpusBuilder):
 def _agrees(rows: pyarrow.Table) -> list[bool]:
     """Whether the label of each row is that of the first row with its text."""
     labels: dict[str, float] = {}
-    pairs = zip(map(fold, ArrowTexts(rows["clean"])), rows["label"].to_numpy(), strict=True)
+    pairs = zip(map(fold, iterate(rows["clean"])), rows["label"].to_numpy(), strict=True)
     return [labels.setdefault(text, label) == label for text, label in pairs]
 
 

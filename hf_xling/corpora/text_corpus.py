@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from hf_xling import runs
 from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, Splits, check_filled, option
+from hf_xling.corpora.duplicates import find_duplicates
 from hf_xling.corpora.joined import TEXTS, join, of_split, texts_by_split
 from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
 from hf_xling.errors import InputError
@@ -139,9 +140,9 @@ class TextCorpusBuilder(CorpusBuilder):
         self.joined = join(self.sentences, self.language, self.spec.with_source, self.rows)
         self.rows.clear()  # of a million rows half a gigabyte
         texts = texts_by_split(self.joined, self.spec.with_source)
-        duplicates = self.find_duplicates(texts)
+        self.duplicates = find_duplicates(texts, self.config.near_threshold)
         if self.config.drop_leaked:
-            places = {split: rows for split, rows in duplicates.leaked.items() if rows}
+            places = {split: rows for split, rows in self.duplicates.leaked.items() if rows}
             leaked = {split: texts[split].take(pyarrow.array(rows)) for split, rows in places.items()}
             counts = {split: len(column) for split, column in texts.items()}
             texts.clear()  # the rows that are dropped with it

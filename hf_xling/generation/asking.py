@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.endpoint import EndpointInfo
-from hf_xling.generation.languages import Language
+from hf_xling.generation.languages import LANGUAGES, Language
 from hf_xling.generation.ledger import Ledger
 from hf_xling.generation.marks import read_answer
 from hf_xling.generation.records import Completion, Request
@@ -35,6 +35,19 @@ def expected_tokens(text: str, source_language: Language, language: Language) ->
     """
     characters = len(text) * language.length_factor / source_language.length_factor
     return max(1, math.ceil(characters * language.tokens_per_character))
+
+
+def prompt_tokens(prompt: str | Sequence[Mapping[str, str]], source: str, source_language: Language) -> int:
+    """A high estimate of the tokens of `prompt`, a string or chat messages, which asks about `source`.
+
+    The source counts by the tokens per character of its language, the constant text around it by those of English for
+    each byte of its UTF-8, since a user's own prompt may be in any language.
+    """
+    text = prompt if isinstance(prompt, str) else "".join(message["content"] for message in prompt)
+    constant = len(text.encode("utf-8", "surrogatepass")) - len(source.encode("utf-8", "surrogatepass"))
+    return math.ceil(
+        constant * LANGUAGES["en"].tokens_per_character + len(source) * source_language.tokens_per_character
+    )
 
 
 # Of 4,095 Wikipedia sentences and their Tamil versions, in the tokens of LLaMA 3, a factor of 3 cuts 0.4%, of 2 1.0%.

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import math
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from hf_xling import runs
 from hf_xling.console import run_command
 from hf_xling.errors import EndpointError, InputError, XlingError, one_line
 from hf_xling.folding import has_text
-from hf_xling.generation.asking import Asker, Missing, expected_tokens
+from hf_xling.generation.asking import Asker, Missing, expected_tokens, prompt_tokens
 from hf_xling.generation.config import GenerateConfig
 from hf_xling.generation.endpoint import EndpointInfo, Wire, without_password
 from hf_xling.generation.filling import GRACE, Filling, Ranks, Spent, common_info, connect, shown_prompt
@@ -290,7 +289,7 @@ def describe(config: GenerateConfig, sources: Sources) -> str:
     askers = [Asker(config, EndpointInfo(wire, model_id=None), max_repetition=1.0) for wire in wires]
     prompt, languages = askers[0].prompt, (config.source_profile, config.profile)
     requests = len(texts) * config.samples
-    asked = sum(_prompt_tokens(prompt(text), text, config.source_profile) for text in texts) * config.samples
+    asked = sum(prompt_tokens(prompt(text), text, config.source_profile) for text in texts) * config.samples
     answered = sum(min(expected_tokens(text, *languages), config.max_new_tokens) for text in texts) * config.samples
     shown = [f"prompt {number}:\n{shown_prompt(prompt(text))}" for number, text in enumerate(texts[:SHOWN_PROMPTS], 1)]
     if shown:
@@ -315,19 +314,6 @@ def describe(config: GenerateConfig, sources: Sources) -> str:
         "nothing was asked or written"
     )
     return "\n\n".join([*shown, counts])
-
-
-def _prompt_tokens(prompt: str | Sequence[Mapping[str, str]], source: str, source_language: Language) -> int:
-    """A high estimate of the tokens of `prompt`, a string or chat messages, which asks about `source`.
-
-    The source counts by the tokens per character of its language, the constant text around it by those of English for
-    each byte of its UTF-8, since a user's own prompt may be in any language.
-    """
-    text = prompt if isinstance(prompt, str) else "".join(message["content"] for message in prompt)
-    constant = len(text.encode("utf-8", "surrogatepass")) - len(source.encode("utf-8", "surrogatepass"))
-    return math.ceil(
-        constant * LANGUAGES["en"].tokens_per_character + len(source) * source_language.tokens_per_character
-    )
 
 
 def main(argv: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,8 +73,8 @@ class GenerationRun:
     @property
     def generator(self) -> Generator:
         """The model that wrote its rows."""
-        manifest = self.manifest
-        return Generator(model_name(manifest["model_id"]), manifest["model_sha"], self.chain[-1], manifest["language"])
+        told = {name: self.manifest.get(name) for name in ("model_sha", "language")}
+        return Generator(model_name(self.manifest.get("model_id")), task=self.chain[-1], **told)
 
     def accepted(self) -> pyarrow.Table:
         """The accepted rows: `root_text`, `text` and the columns of `PROVENANCE`, all strings.
@@ -100,21 +100,20 @@ class GenerationRun:
         wanted = {reason: min(count, number) for reason, count in self.manifest["reasons"].items()}
         found: dict[str, list[dict[str, str | None]]] = {reason: [] for reason in wanted}
         try:
-            for row in self._rejected(("source_text", "text", "reason")):
-                examples = found.get(row.pop("reason").split(":")[0], [])  # after the colon: what the endpoint said
-                if len(examples) < number and row not in examples:
-                    examples.append(row)
-                if all(len(found[reason]) >= count for reason, count in wanted.items()):
-                    break
+            for part in table_files(self.folder / "rejected"):
+                with pyarrow.parquet.ParquetFile(part) as file:
+                    for batch in file.iter_batches(batch_size=4096, columns=["source_text", "text", "reason"]):
+                        for row in batch.to_pylist():
+                            examples = found.get(
+                                row.pop("reason").split(":")[0], []
+                            )  # after it: what the endpoint said
+                            if len(examples) < number and row not in examples:
+                                examples.append(row)
+                        if all(len(found[reason]) >= count for reason, count in wanted.items()):
+                            return found
         except (OSError, ValueError, LookupError) as error:
             raise InputError(f"--generated {self.folder}: its rejected rows cannot be read") from error
         return found
-
-    def _rejected(self, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
-        for part in table_files(self.folder / "rejected"):
-            with pyarrow.parquet.ParquetFile(part) as file:
-                for batch in file.iter_batches(batch_size=4096, columns=list(columns)):
-                    yield from batch.to_pylist()
 
     def parent(self) -> GenerationRun | None:
         """The run whose rows this one read; None if it read no run, or if that run is no longer there.
@@ -130,7 +129,7 @@ class GenerationRun:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    """A manifest with a chain and with the names of model and language.
+    """The manifest of a run, which has a chain.
 
     Raises:
         OSError, ValueError: there is none.
@@ -138,8 +137,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     if not isinstance(manifest, dict) or not isinstance(manifest.get("chain"), list) or not manifest["chain"]:
         raise ValueError("not the manifest of a run")
-    if not all(isinstance(manifest.get(name, 0), str | None) for name in ("model_id", "model_sha", "language")):
-        raise ValueError("a manifest without the names of model and language")
+    if not all(isinstance(manifest.get(name), str | None) for name in ("model_id", "model_sha", "language")):
+        raise ValueError("names that are no text")
     return manifest
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hf_xling.errors import InputError, one_line
 from hf_xling.places import card_of, hub_file, license_of, place_of
-from hf_xling.provenance.generators import Generator
 from hf_xling.provenance.origins import Corpus
 from hf_xling.runs import write_json
 
@@ -125,7 +124,7 @@ def read_lineage(file: str | Path) -> Lineage:
     """
     try:
         content = json.loads(Path(file).read_text(encoding="utf-8"))
-        return Lineage(tuple(map(_training, content["trainings"])))
+        return Lineage(_read(tuple[Training, ...], content["trainings"]))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: is no lineage of a model ({type(error).__name__}: {one_line(error)})") from error
 
@@ -139,26 +138,21 @@ def together(lineages: Sequence[Lineage]) -> Lineage:
     return Lineage(tuple(trainings))
 
 
-def _training(content: Mapping[str, Any]) -> Training:
-    told = {name: content["base"].get(name) is True for name in ("recorded", "unread")}
-    base = _made(Base, content["base"], **told)
-    return Training(_text(content["objective"]), base, tuple(map(_corpus, content["corpora"])))
+def _read(kind: Any, value: Any) -> Any:
+    """`value`, of JSON, as a `kind` of dataclass, tuple, mapping or plain value; unknown fields are left out.
 
-
-def _corpus(content: Mapping[str, Any]) -> Corpus:
-    several = {name: tuple(map(_text, content[name])) for name in ("sources", "languages", "questions")}
-    rows = {_text(use): int(count) for use, count in content["rows"].items()}
-    generators = tuple(_made(Generator, generator) for generator in content["generators"])
-    return _made(Corpus, content, **several, rows=rows, generators=generators)
-
-
-def _made(kind: Any, content: Mapping[str, Any], **parts: Any) -> Any:
-    """A `kind` of `parts` and the texts in `content`; what a later version wrote beside them is left out."""
-    texts = [each.name for each in fields(kind) if each.name in content and each.name not in parts]
-    return kind(**{name: None if content[name] is None else _text(content[name]) for name in texts}, **parts)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+    Raises:
+        TypeError, LookupError: it is none.
+    """
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        needed = {each.name for each in fields(kind) if each.default is each.default_factory is MISSING}
+        return kind(**{name: _read(hints[name], value[name]) for name in hints if name in value or name in needed})
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return tuple(_read(parts[0], each) for each in value)
+    if origin is Mapping:
+        return {_read(parts[0], name): _read(parts[1], each) for name, each in value.items()}
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {getattr(kind, '__name__', kind)}")
     return value

@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from hf_xling import runs
 from hf_xling.figures import PALETTE, in_style, legend, save_png
@@ -20,6 +18,9 @@ from hf_xling.quality.sides import Side, read_sides
 from hf_xling.quality.words import SEGMENT, TermList, TextCounts, quantile, read_terms
 from hf_xling.recipes import RecipeParser, option
 from hf_xling.tables import stream_table, texts_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COMMAND = "hf-xling audit"
 FOLDER = "audit"  # in a corpus: the audit that its card shows
@@ -186,6 +187,8 @@ def draw_audit(sides: Sequence[Side], found: Mapping[str, Any], path: Path) -> N
         found: its numbers, as `audit` gives them.
         path: the PNG to write.
     """
+    from matplotlib.figure import Figure
+
     rates = [side for side in found["sides"][: len(sides)] if side["terms"] is not None]
     terms, _ = _terms(rates)
     panels = [("words a text, share of the texts", 2.4)]

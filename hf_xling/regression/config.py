@@ -137,6 +137,5 @@ class RegressionConfig(TrainingConfig):
             if getattr(self, name) < least:
                 raise InputError(f"--{name} {getattr(self, name)}: at least {least} is needed")
         if self.optim.startswith(_WITHOUT_GROUPS):
-            raise InputError(
-                f"--optim {self.optim.value}: takes no learning rates by part of the model, which the head needs"
-            )
+            name = getattr(self.optim, "value", self.optim)
+            raise InputError(f"--optim {name}: takes no learning rates by part of the model, which the head needs")

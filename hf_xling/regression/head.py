@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 
 from hf_xling.errors import InputError
 from hf_xling.regression.documents import Cutter, RegressionCollator
-from hf_xling.regression.tasks import ClassTask, RatingTask, Task, class_names, has_names
+from hf_xling.regression.tasks import Task, class_names, has_names
 from hf_xling.training.chunking import Side
 from hf_xling.training.pretrained import load_pretrained, side_of_padding, token_positions
 
@@ -41,7 +41,7 @@ def load_model(
     torch.manual_seed(seed)  # the weights of a new head or adapter; Trainer seeds only later
     if not isinstance(model, str):
         _check_model(model, task, str(model.name_or_path), named=has_names(model))
-        model.config.problem_type = task.kind
+        model.config.problem_type = task.problem_type
         return model, "", None
     name = model
     loaded, loading = load_pretrained(
@@ -52,7 +52,7 @@ def load_model(
         output_loading_info=True,
         ignore_mismatched_sizes=True,
         num_labels=task.outputs,
-        problem_type=task.kind,
+        problem_type=task.problem_type,
     )
     for key, saved, expected in loading["mismatched_keys"]:
         if expected[0] != task.outputs:
@@ -70,7 +70,7 @@ def _check_model(model: PreTrainedModel, task: Task, name: str, named: bool) -> 
     if model.config.num_labels != task.outputs:
         raise InputError(f"--model_name_or_path {name}: has {model.config.num_labels} labels; {_needs(task)}")
     output_layer(model)
-    if not isinstance(task, ClassTask):
+    if task.names is None:
         return
     known = class_names(model)
     if named and known != list(task.names):
@@ -137,7 +137,7 @@ def adapter_settings(model: PreTrainedModel) -> dict[str, Any]:
 
 
 def _needs(task: Task) -> str:
-    return "a rating has one" if isinstance(task, RatingTask) else f"the training set has {task.outputs} classes"
+    return "a rating has one" if task.names is None else f"the training set has {task.outputs} classes"
 
 
 def _listed(names: Iterable[str], most: int = 6) -> str:
@@ -147,7 +147,7 @@ def _listed(names: Iterable[str], most: int = 6) -> str:
 
 
 def start_in_units(
-    model: PreTrainedModel, task: RatingTask, new: Collection[str] | None, tried: Mapping[str, Any] | None
+    model: PreTrainedModel, task: Task, new: Collection[str] | None, tried: Mapping[str, Any] | None
 ) -> str:
     """Put the output layer of `model` into the units of the labels, where it is not.
 
@@ -194,13 +194,13 @@ def start_in_units(
     return "" if is_new else "its ratings have nothing to do with the labels; its output layer was made anew"
 
 
-def _start_anew(layer: nn.Linear, task: RatingTask) -> None:
+def _start_anew(layer: nn.Linear, task: Task) -> None:
     layer.weight.data.mul_(task.deviation)
     if layer.bias is not None:
         layer.bias.data.fill_(task.mean)
 
 
-def _is_worse_than_the_mean(ratings: numpy.ndarray, labels: numpy.ndarray, task: RatingTask) -> bool:
+def _is_worse_than_the_mean(ratings: numpy.ndarray, labels: numpy.ndarray, task: Task) -> bool:
     """Whether these ratings are surely worse than the mean of the labels; not where they are no numbers."""
     errors = (ratings - labels) ** 2
     more = errors - (labels.mean() - labels) ** 2
@@ -230,8 +230,8 @@ def _rated(model: PreTrainedModel, layer: nn.Linear, tried: Mapping[str, Any]) -
         of_chunk = model(**given).logits[:, 0]
         ratings[chunk["documents"]] = of_chunk.detach().double().cpu()
         # A rating is the product of the weights and what they are given, which so is its gradient.
-        for each in of_chunk if layer.bias is None else ():
-            inputs.append(torch.autograd.grad(each, layer.weight, retain_graph=True)[0][0])
+        if layer.bias is None:
+            inputs += [torch.autograd.grad(each, layer.weight, retain_graph=True)[0][0] for each in of_chunk]
     model.train(was_training)
     layer.weight.requires_grad_(False)
     for parameter in learning:

@@ -34,7 +34,6 @@ from hf_xling.regression.results import (
     summarise,
     write_predictions,
 )
-from hf_xling.regression.tasks import ClassTask
 from hf_xling.regression.trainer import RegressionTrainer
 from hf_xling.runs import claim, finish, is_finished, write_json
 from hf_xling.training.adapters import LoraArguments
@@ -179,8 +178,7 @@ def _measured(trainer: RegressionTrainer, dataset: Dataset, split: str, file: st
     labels, known = numpy.asarray(output.label_ids), numpy.asarray(trainer.train_dataset.labels)
     found: dict[str, Any] = output.metrics or {}
     scores = {name: found[name] for name in (f"{split}_{metric}" for metric in trainer.task.metric_names)}
-    if isinstance(trainer.task, ClassTask):
-        names = trainer.task.names
+    if (names := trainer.task.names) is not None:
         scores[f"{split}_majority_accuracy"] = float((labels == numpy.bincount(known).argmax()).mean())
         dataset = dataset.remove_columns("label").add_column("label", [names[label] for label in dataset["label"]])
         predictions = [names[number] for number in predictions]

@@ -17,26 +17,43 @@ from hf_xling.regression.config import TaskKind
 from hf_xling.regression.metrics import CLASS_METRICS, METRICS, load_metric
 
 
+@dataclass(frozen=True)
 class Task:
-    """What a head predicts.
+    """What a head predicts: one rating in its own units, or a logit for each class.
+
+    Ratings are trained by the mean squared error divided by the labels' variance. So the loss and the learning rate
+    mean the same whatever the ratings' scale is.
 
     Attributes:
-        kind: what transformers calls it, the config's `problem_type`.
-        label_dtype: of the labels in a batch.
-        metrics, metric_names: the module of `metrics/`, and what it computes.
-        deviation: of the training labels, by which the loss is divided.
+        names: of the classes, in the order of their numbers; None for ratings.
+        mean, deviation: of the training labels, if they are ratings; the deviation is 1 if all are one.
+        label_smoothing: the part of the label of a class that goes to all classes alike.
     """
 
-    kind: Literal["regression", "single_label_classification"]
-    label_dtype: torch.dtype
-    metrics: str
-    metric_names: tuple[str, ...]
+    names: tuple[str, ...] | None = None
+    mean: float = 0.0
     deviation: float = 1.0
+    label_smoothing: float = 0.0
 
     @property
     def outputs(self) -> int:
         """How many the head has."""
-        raise NotImplementedError
+        return 1 if self.names is None else len(self.names)
+
+    @property
+    def problem_type(self) -> Literal["regression", "single_label_classification"]:
+        """What transformers calls the task."""
+        return "regression" if self.names is None else "single_label_classification"
+
+    @property
+    def label_dtype(self) -> torch.dtype:
+        """Of the labels in a batch."""
+        return torch.float32 if self.names is None else torch.int64
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What `compute_metrics` computes."""
+        return METRICS if self.names is None else CLASS_METRICS
 
     @property
     def logged_scale(self) -> float:
@@ -45,74 +62,18 @@ class Task:
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(n, outputs) logits, (n,) labels → (n,) losses in float32."""
-        raise NotImplementedError
-
-    def predictions(self, logits: ndarray) -> ndarray:
-        """(n, outputs) logits → (n,) ratings, or the numbers of the likeliest classes."""
-        raise NotImplementedError
-
-    def compute_metrics(self, logits: ndarray, labels: ndarray) -> dict[str, Any]:
-        """The metrics of `metric_names`."""
-        return load_metric(self.metrics).compute(predictions=self.predictions(logits), references=labels)
-
-
-@dataclass(frozen=True)
-class RatingTask(Task):
-    """One output in the ratings' own units, trained by the mean squared error divided by the labels' variance.
-
-    Divided so, the loss and the learning rate mean the same whatever the ratings' scale is.
-
-    Attributes:
-        mean, deviation: of the training labels (the deviation of the population; 1 if all labels are one).
-    """
-
-    mean: float = 0.0
-    deviation: float = 1.0
-
-    kind = "regression"
-    outputs = 1
-    label_dtype = torch.float32
-    metrics, metric_names = "rating", METRICS
-
-    @classmethod
-    def of(cls, labels: Sequence[float]) -> RatingTask:
-        """The task of these training labels."""
-        mean = math.fsum(labels) / len(labels)
-        deviation = math.sqrt(math.fsum((label - mean) ** 2 for label in labels) / len(labels))
-        return cls(mean, deviation if deviation > 1e-6 * max(1.0, abs(mean)) else 1.0)
-
-    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return ((logits.squeeze(-1).float() - labels) / self.deviation).square()
-
-    def predictions(self, logits: ndarray) -> ndarray:
-        return logits.squeeze(-1)
-
-
-@dataclass(frozen=True)
-class ClassTask(Task):
-    """A logit for each class, trained by cross-entropy.
-
-    Attributes:
-        names: of the classes, in the order of their numbers.
-        label_smoothing: the part of a label that goes to all classes alike.
-    """
-
-    names: tuple[str, ...]
-    label_smoothing: float = 0.0
-
-    kind = "single_label_classification"
-    label_dtype = torch.int64
-    metrics, metric_names = "classes", CLASS_METRICS
-
-    @property
-    def outputs(self) -> int:
-        return len(self.names)
-
-    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.names is None:
+            return ((logits.squeeze(-1).float() - labels) / self.deviation).square()
         return F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing)
 
     def predictions(self, logits: ndarray) -> ndarray:
-        return logits.argmax(axis=-1)
+        """(n, outputs) logits → (n,) ratings, or the numbers of the likeliest classes."""
+        return logits.squeeze(-1) if self.names is None else logits.argmax(axis=-1)
+
+    def compute_metrics(self, logits: ndarray, labels: ndarray) -> dict[str, Any]:
+        """The metrics of `metric_names`."""
+        metric = load_metric("rating" if self.names is None else "classes")
+        return metric.compute(predictions=self.predictions(logits), references=labels)
 
 
 def class_names(model: PreTrainedModel) -> list[str]:
@@ -142,7 +103,12 @@ def make_task(
         label_smoothing: of classes.
     """
     if kind == "regression":
-        return RatingTask.of(labels) if labels else RatingTask()
+        if not labels:
+            return Task()
+        mean = math.fsum(labels) / len(labels)
+        deviation = math.sqrt(math.fsum((label - mean) ** 2 for label in labels) / len(labels))
+        return Task(mean=mean, deviation=deviation if deviation > 1e-6 * max(1.0, abs(mean)) else 1.0)
     if names is None and not isinstance(model, str) and (not labels or has_names(model)):
         names = class_names(model)
-    return ClassTask(tuple(names or map(str, range(int(max(labels, default=0)) + 1))), label_smoothing)
+    names = names or [str(number) for number in range(int(max(labels, default=0)) + 1)]
+    return Task(tuple(names), label_smoothing=label_smoothing)

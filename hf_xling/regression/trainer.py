@@ -33,7 +33,7 @@ from hf_xling.regression.head import (
     start_in_units,
 )
 from hf_xling.regression.optimisation import freeze_body, head_scale, parameter_groups
-from hf_xling.regression.tasks import ClassTask, RatingTask, make_task
+from hf_xling.regression.tasks import make_task
 from hf_xling.runs import write_json
 from hf_xling.training.adapters import adapted, check_adapter
 from hf_xling.training.config import Reasons
@@ -117,11 +117,10 @@ class RegressionTrainer(SharedTrainer):
         if eval_dataset is None and args.eval_strategy != "no":
             args.eval_strategy, args.load_best_model_at_end = "no", False
         self._more_metrics = compute_metrics
-        measured = ("loss", *(RatingTask if args.task == "regression" else ClassTask).metric_names)
-        settle_best_metric(args, eval_dataset, measured if compute_metrics is None else ())
-        tokenizer = processing_class or load_tokenizer(name, model_revision)
         labels = train_dataset["label"] if train_dataset and "label" in train_dataset.column_names else []
         self.task = make_task(args.task, labels, label_names, model, args.label_smoothing_factor)
+        settle_best_metric(args, eval_dataset, ("loss", *self.task.metric_names) if compute_metrics is None else ())
+        tokenizer = processing_class or load_tokenizer(name, model_revision)
         model, self.loading, new = load_model(model, self.task, args.seed, model_revision)
         make_trainable(model, tokenizer, name)
         length = max_length(model, tokenizer, args.max_length)
@@ -129,7 +128,7 @@ class RegressionTrainer(SharedTrainer):
         self.cutter = Cutter(tokenizer, length, args.long_text)
         side = logits_side(model, tokenizer, length, name)
         collate = RegressionCollator(tokenizer.pad_token_id or 0, args.token_budget, self.task.label_dtype, side)
-        if isinstance(self.task, RatingTask):
+        if self.task.names is None:
             told = start_in_units(model, self.task, new, some_texts(train_dataset, self.cutter, collate))
             if told and args.process_index == 0:
                 logger.warning("%s: %s", name, told)
@@ -239,10 +238,10 @@ class RegressionTrainer(SharedTrainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
         """Trainer's, with the body frozen for `freeze_body_steps`."""
-        made = self.lr_scheduler is None
+        made, optimizer = self.lr_scheduler is None, optimizer or self.optimizer
         scheduler = super().create_scheduler(num_training_steps, optimizer)
-        if made and self.args.freeze_body_steps:
-            freeze_body(scheduler, optimizer or self.optimizer, self.args.freeze_body_steps)
+        if made and optimizer is not None and self.args.freeze_body_steps:
+            freeze_body(scheduler, optimizer, self.args.freeze_body_steps)
         return scheduler
 
     def _write_card(self) -> None:
@@ -253,7 +252,7 @@ class RegressionTrainer(SharedTrainer):
             self.args.hub_model_id,
             # Where nobody has set them, the validation set's metrics of the checkpoint that was kept.
             self.test_results or self._validation_results(),
-            self.task.names if isinstance(self.task, ClassTask) else None,
+            self.task.names,
             adapter,
             settings=self.settings(SETTINGS, max_length=self.cutter.max_length),
             rows=len(labels),

@@ -78,8 +78,8 @@ def adapted(
     if new is None:
         new = _made_new(model, name, revision)
     peft_config = copy.deepcopy(peft_config)
-    whole = _whole_modules(model, new, name)
-    whole = sorted({*(getattr(peft_config, "modules_to_save", None) or ()), *whole})
+    made = _whole_modules(model, new, name)
+    whole = sorted({*(getattr(peft_config, "modules_to_save", None) or ()), *made})
     peft_config.modules_to_save = whole or None
     if hasattr(peft_config, "target_modules"):
         _aim(peft_config, model, whole)
@@ -167,8 +167,8 @@ def _made_new(model: PreTrainedModel, name: str, revision: str | None, option: s
         raise InputError(f"{option} this {type(model).__name__} was not loaded from a checkpoint; {save}")
     new, other = unlike_checkpoint(model, name, revision)
     head = tuple(f"{path}." for path in _head(model))
-    if other := sorted(key for key in other if not key.startswith(head)):
-        raise InputError(f"{option} its weights are not those of {name} ({other[0]}); {save}")
+    if unlike := sorted(key for key in other if not key.startswith(head)):
+        raise InputError(f"{option} its weights are not those of {name} ({unlike[0]}); {save}")
     return new
 
 

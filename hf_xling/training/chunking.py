@@ -19,7 +19,11 @@ Side = Literal["right", "left"] | None
 
 
 def split_padded(
-    lengths: Sequence[int], token_budget: int | None, bounded_padding: bool = True, side: Side = "right"
+    lengths: Sequence[int],
+    token_budget: int | None,
+    bounded_padding: bool = True,
+    side: Side = "right",
+    padded: bool = True,
 ) -> list[list[int]]:
     """The places of texts in `lengths`, shortest first, cut into passes whose texts are padded to their longest.
 
@@ -28,14 +32,16 @@ def split_padded(
         token_budget: tokens of a pass at most, padding included, but at least one text; None for no bound.
         bounded_padding: let a pass hold at most `PADDING_SHARE` of its real tokens and `PADDING_TOKENS` of padding.
         side: None for passes of texts of one length.
+        padded: False for texts laid flat, without padding.
     """
     parts: list[list[int]] = [[]]
     real = 0
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
         length = lengths[place]
-        padded, together = length * (len(parts[-1]) + 1), real + length
-        full = token_budget is not None and padded > token_budget
-        wasteful = bounded_padding and padded > (1 + PADDING_SHARE) * together + PADDING_TOKENS
+        together = real + length
+        size = length * (len(parts[-1]) + 1) if padded else together
+        full = token_budget is not None and size > token_budget
+        wasteful = bounded_padding and size > (1 + PADDING_SHARE) * together + PADDING_TOKENS
         unlike = side is None and parts[-1] and lengths[parts[-1][-1]] != length
         if parts[-1] and (full or wasteful or unlike):
             parts.append([])

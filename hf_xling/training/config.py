@@ -50,7 +50,7 @@ REFUSED: Reasons = {
 
 
 @dataclass
-class TrainingConfig(TrainingPushArguments, TrainingArguments):
+class TrainingConfig(TrainingPushArguments, TrainingArguments):  # type: ignore[misc]  # hub_private_repo: never None
     """`TrainingArguments` with the fields and checks that both trainers have.
 
     Defaults that differ from transformers': `remove_unused_columns` False because the columns are texts,

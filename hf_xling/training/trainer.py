@@ -175,22 +175,20 @@ class SharedTrainer(Trainer):
         needing["save_strategy"] = args.save_strategy == "best"
         if eval_dataset is None and True in needing.values():
             name = next(name for name, needed in needing.items() if needed)
-            raise InputError(f"--{name} {_plain(getattr(args, name))}: needs a validation set (eval_dataset)")
+            raise InputError(f"--{name} {plain(getattr(args, name))}: needs a validation set (eval_dataset)")
         return model, model if isinstance(model, str) else str(model.name_or_path), copy.copy(args)
 
     def _try_optimizer(self) -> None:
         """Make the optimiser and its schedule once, so that what they refuse is told before training."""
         args = self.args
-        asked = f"--optim {_plain(args.optim)}, --lr_scheduler_type {_plain(args.lr_scheduler_type)}"
+        asked = f"--optim {plain(args.optim)}, --lr_scheduler_type {plain(args.lr_scheduler_type)}"
         try:
             _, options = self.get_optimizer_cls_and_kwargs(args, self.model)
             if args.optim_args:
                 bare = copy.copy(args)
                 bare.optim_args = None
                 if self.get_optimizer_cls_and_kwargs(bare, self.model)[1] == options:
-                    raise InputError(
-                        f"--optim_args {args.optim_args}: --optim {_plain(args.optim)} does not read these"
-                    )
+                    raise InputError(f"--optim_args {args.optim_args}: --optim {plain(args.optim)} does not read these")
             self.create_scheduler(max(args.max_steps, 100), self.create_optimizer())
         except (TypeError, ValueError, LookupError, ImportError, NotImplementedError) as error:
             if isinstance(error, InputError):
@@ -368,6 +366,6 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None
         )
 
 
-def _plain(value: Any) -> Any:
-    """The word of an enumeration."""
+def plain(value: Any) -> Any:
+    """The word of a member of an enumeration."""
     return getattr(value, "value", value)

@@ -5,8 +5,9 @@ import csv
 import pytest
 from hf_xling.trainers import simcse
 
+from hf_xling.contrastive.columns import pairs_in_words
 from hf_xling.contrastive.config import SimCSEScriptArguments
-from hf_xling.contrastive.data import load_all
+from hf_xling.contrastive.stage import load_all
 from hf_xling.errors import InputError
 
 
@@ -17,7 +18,11 @@ def load(tmp_path, columns, rows=2, **fields):
         writer = csv.writer(stream)
         writer.writerow(columns)
         writer.writerows([f"{column} {row}" for column in columns] for row in range(rows))
-    return load_all(SimCSEScriptArguments(model_name_or_path="m", train_file=str(path), **fields))
+    return load_all(SimCSEScriptArguments(model_name_or_path="m", train_file=str(path), **fields)).corpus
+
+
+def said_of(rows):
+    return pairs_in_words(rows.chosen, len(rows), rows.left_out)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +84,11 @@ def load(tmp_path, columns, rows=2, **fields):
     ],
 )
 def test_pairs_are_found_by_the_names_of_their_columns(tmp_path, columns, fields, trained, said):
-    loaded = load(tmp_path, columns, **fields)
+    rows = load(tmp_path, columns, **fields)
     trained = trained or dict(zip(("anchor", "positive"), columns, strict=True))
-    assert loaded.corpus.column_names == list(trained)
-    assert {name: loaded.corpus[name][1] for name in trained} == {name: f"{of} 1" for name, of in trained.items()}
-    assert loaded.pairs == said
+    assert rows.column_names == list(trained) and rows.chosen == trained
+    assert {name: rows[name][1] for name in trained} == {name: f"{of} 1" for name, of in trained.items()}
+    assert said_of(rows) == said
 
 
 @pytest.mark.parametrize(
@@ -161,7 +166,7 @@ def test_a_further_column_of_texts_is_no_dropout_pair(tmp_path, columns):
     with pytest.raises(InputError, match=r"corpus\.csv: has .*: are they pairs, .*--anchor_column"):
         load_all(script)
     script.anchor_column = columns[0]
-    assert load_all(script).pairs == f"12 dropout pairs ({columns[0]}); left out: {', '.join(columns[1:])}"
+    assert said_of(load_all(script).corpus) == f"12 dropout pairs ({columns[0]}); left out: {', '.join(columns[1:])}"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_a_further_column_of_texts_is_no_dropout_pair(tmp_path, columns):
 )
 def test_more_names_of_pairs_and_negatives(tmp_path, columns, said):
     wanted = said or "12 triplets (query, positive, hard_negatives_1, hard_negatives_2)"
-    assert load_all(write(tmp_path / "corpus.csv", columns)).pairs == wanted
+    assert said_of(load_all(write(tmp_path / "corpus.csv", columns)).corpus) == wanted
 
 
 ABOUT = [
@@ -204,7 +209,7 @@ ABOUT = [
 
 @pytest.mark.parametrize("single", ["anchor", "text", "sentence"])
 def test_what_tells_about_a_row_is_no_text(tmp_path, single):
-    assert load_all(write(tmp_path / "corpus.csv", [single, *ABOUT])).pairs == f"12 dropout pairs ({single})"
+    assert said_of(load_all(write(tmp_path / "corpus.csv", [single, *ABOUT])).corpus) == f"12 dropout pairs ({single})"
 
 
 @pytest.mark.parametrize("pair", [("sentence1", "sentence2"), ("text", "text_pair"), ("premise", "hypothesis")])
@@ -219,4 +224,5 @@ def test_a_label_beside_any_pairs_is_seen_by_its_values(tmp_path, pair, name, va
     with pytest.raises(InputError, match=rf"and `{name}`: not each row need be a pair"):
         load_all(write(tmp_path / "corpus.csv", [*pair, (name, values)]))
     about = [("id", lambda row: row), ("language", lambda row: ("ta", "te")[row % 2]), ("idx", lambda row: row % 2)]
-    assert load_all(write(tmp_path / "corpus.csv", [*pair, *about])).pairs == f"12 text pairs ({', '.join(pair)})"
+    rows = load_all(write(tmp_path / "corpus.csv", [*pair, *about])).corpus
+    assert said_of(rows) == f"12 text pairs ({', '.join(pair)})"

@@ -6,8 +6,8 @@ from encoders import POSITIONS, THE_THREE, gradients, largest_difference, make_e
 from transformers import AttentionInterface
 
 from hf_xling import info_nce
+from hf_xling.contrastive.model import SimCSEModel
 from hf_xling.contrastive.packing import PACKED_ATTENTION, chunks, first_position, packed_attention
-from hf_xling.contrastive.pooling import SimCSEModel
 
 POOLINGS = ["cls_mlp", "cls", "mean", "first_last_mean"]
 LENGTHS = {

@@ -139,7 +139,6 @@ def test_a_language_that_a_file_describes_goes_by_its_code(world: Path, tmp_path
         ({"generate.temperature": "-1"}, ("in `generate`", "--temperature")),
         ({"generate.max_copy": "2"}, ("in `generate`", "--max_copy 2.0")),
         ({"generate.prompt": "mine.yaml"}, ("in `generate`", "`prompt`", "decided")),
-        ({"generate.language_name": "Telugu"}, ("in `generate`", "`language_name`", "decided")),
         ({"generate.dry_run": "true"}, ("in `generate`", "`dry_run`", "decided")),
         ({"endpoint": "localhost:8080"}, ("--endpoint localhost:8080", "http://")),
         ({"jobs": "0"}, ("--jobs 0",)),

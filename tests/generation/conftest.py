@@ -16,7 +16,7 @@ def world(tmp_path):
             texts = "input.txt"
         server = server or LoopbackTGI(answer)
         with serving(server.app()) as url:
-            manifest = generate(config(tmp_path, url, texts, **fields), filters)
+            manifest = generate(config(tmp_path, url, texts, **fields), filters, longest_wait=0.1)
         return manifest, tmp_path / fields.get("output", "out"), server
 
     return run

@@ -19,7 +19,7 @@ from hf_xling.generation.serve import Server, find_server, serving_model
 from hf_xling.runs import file_hash
 
 SUPPORT = Path(__file__).parents[1] / "support"
-LONG = 300.0  # seconds after which a test that waits for something is given up
+LONG = 120.0  # seconds after which a test that waits for something is given up
 OPENER = build_opener(ProxyHandler({}))  # straight to loopback, whatever the environment says
 
 
@@ -57,9 +57,9 @@ def gone(processes: list[int], within: float = LONG) -> bool:
         time.sleep(0.02)
 
 
-def appears(path: Path, within: float = LONG) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline and not path.exists():
+def appears(path: Path, process: subprocess.Popen) -> bool:
+    """Whether `process` makes the file before it ends."""
+    while process.poll() is None and not path.exists():
         time.sleep(0.02)
     return path.exists()
 
@@ -142,7 +142,7 @@ def test_two_servers_at_a_time_have_ports_of_their_own(tmp_path, model):
 PARENT = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, {here!r})
+sys.path[:0] = {here!r}
 from test_serve import StandIn
 from hf_xling.generation.serve import serving_model
 folder = Path(sys.argv[1])
@@ -159,10 +159,16 @@ def parent(tmp_path, model):
     with ExitStack() as stack:
 
         def start(behaviour: str, ready: str) -> tuple[subprocess.Popen, dict]:
-            command = [sys.executable, "-c", PARENT.format(here=str(SUPPORT)), str(tmp_path), behaviour]
+            command = [
+                sys.executable,
+                "-c",
+                PARENT.format(here=[str(SUPPORT), str(Path(__file__).parent)]),
+                str(tmp_path),
+                behaviour,
+            ]
             process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
             stack.callback(process.kill)
-            assert appears(tmp_path / ready)
+            assert appears(tmp_path / ready, process)
             return process, json.loads((tmp_path / "report").read_text())
 
         yield start

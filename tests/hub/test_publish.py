@@ -194,9 +194,24 @@ def test_offline_is_one_line(tmp_path):
     """As the tests' own process is, where the Hub is nowhere."""
     argv = [*write_reviews(tmp_path, FRUITS), "--output_dir", str(tmp_path / "corpus")]
     status, out, err = command(REVIEWS, [*argv, "--push_to_hub", "--repo_id", "org/name"])
-    said = f"error: --repo_id org/name: HF_HUB_OFFLINE is set, so the Hub is not asked; {tmp_path}/corpus is ready: "
-    assert (status, out) == (1, "") and err.splitlines()[-1] == said + "the same command pushes it"
-    assert list((tmp_path / "corpus" / "clean").glob("*.parquet"))
+    said = "error: --repo_id org/name: HF_HUB_OFFLINE is set, so the Hub is not asked; "
+    assert (status, out) == (1, "") and err.splitlines()[-1] == said + "nothing has been done yet"
+    assert command(REVIEWS, argv)[0] == 0
+    status, out, err = command(REVIEWS, [*argv, "--push_to_hub", "--repo_id", "org/name"])
+    ready = f"{tmp_path}/corpus is ready: the same command pushes it"
+    assert (status, out) == (1, "") and err.splitlines()[-1] == said + ready
+
+
+def test_rights_and_tag_are_asked_for_before_a_corpus_is_built(hub, call, tmp_path):
+    argv = [*write_reviews(tmp_path, FRUITS), "--output_dir", str(tmp_path / "corpus"), "--push_to_hub"]
+    call(publish, write_dataset(tmp_path / "data", FRUITS), "org/released", tag="v1")
+    for repo_id, token, line in (
+        ("org/new", READER, "has no right to write there"),
+        ("org/released", WRITER, "the tag v1 stands on another commit"),
+    ):
+        status, _, err = call(command, REVIEWS, [*argv, "--repo_id", repo_id, "--tag", "v1"], token)
+        assert status == 2 and line in err and err.rstrip().endswith("nothing has been done yet")
+    assert not (tmp_path / "corpus").exists()
 
 
 def test_a_corpus_whose_record_bars_it_is_refused_by_the_door_too(hub, call, tmp_path):

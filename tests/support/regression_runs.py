@@ -1,11 +1,8 @@
 """Small regression trainings for the tests of the trainer."""
 
-import pytest
 import torch
-from peft import LoraConfig
 
 from hf_xling import RegressionConfig, RegressionTrainer
-from hf_xling.regression.rater import Rater
 
 
 def configure(folder, **fields) -> RegressionConfig:
@@ -40,15 +37,3 @@ def distance(first, second) -> float:
 
 def losses(trainer) -> list[float]:
     return [line["loss"] for line in trainer.state.log_history if "loss" in line]
-
-
-def lora(**fields):
-    return LoraConfig(task_type="SEQ_CLS", r=4, lora_dropout=0.0, **fields)
-
-
-def assert_the_same_on_disk(trainer, rated, folder):
-    wanted = trainer.predict(rated).predictions[:, 0]
-    assert wanted.std() > 0.01, "all ratings are one"
-    torch.manual_seed(123)  # what is made new when it is loaded would be another
-    found = Rater.load(folder).logits(rated["text"][:])[:, 0]
-    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-4)

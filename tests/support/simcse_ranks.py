@@ -42,8 +42,6 @@ CASES = {
     "budget": (("positive",), {"token_budget": 20}),
     "padded budget": (("negative",), {"token_budget": 20, "packing": False, "pooling": "first_last_mean"}),
     "accumulated": (("positive", "group"), {"gradient_accumulation_steps": 2, "token_budget": 24}),
-    "local": (("positive",), {"cross_rank_negatives": False}),
-    "local accumulated": (("positive",), {"gradient_accumulation_steps": 2}),
     "adapter": (("positive",), {}),
     "masked": (("positive",), {"mlm_weight": 0.5, "token_budget": 24, "pooling": "mean"}),
     "unmasked": (("positive",), {"token_budget": 24, "pooling": "mean"}),

@@ -1,7 +1,10 @@
 """The regression script's folds, ensembles, classes, adapters and data options, in the process."""
 
+import contextlib
 import csv
+import io
 import json
+import re
 import shutil
 import statistics
 
@@ -36,20 +39,28 @@ def train_only(checkpoint, files, output, *more):
     return ["--model_name_or_path", str(checkpoint), "--train_file", str(files / "train.csv"), *common, *more]
 
 
-def test_what_was_loaded_and_made_is_said(bert_folder, files, tmp_path, capsys):
-    regression.main(regression_argv(bert_folder, files, tmp_path / "run", *SHORT))
-    said = capsys.readouterr().err
-    assert "41 tensors loaded; newly made: classifier.bias, classifier.weight; dropped: nothing" not in said
-    assert "newly made: classifier.bias, classifier.weight; dropped: nothing" in said
+@pytest.fixture(scope="module")
+def plain(bert_folder, files, tmp_path_factory):
+    """The folder of a short run, to be looked at only, its closing lines and what it says on the way."""
+    folder, said = tmp_path_factory.mktemp("plain") / "run", io.StringIO()
+    with contextlib.redirect_stderr(said):
+        closing = regression.main(regression_argv(bert_folder, files, folder, *SHORT))
+    return folder, closing, said.getvalue()
 
 
-def test_predictions_name_the_text_by_hash(bert_folder, files, tmp_path):
-    regression.main(regression_argv(bert_folder, files, tmp_path / "run", *SHORT))
-    rows, source = read_predictions(tmp_path / "run"), rows_of(files / "test.csv")
+def test_what_was_loaded_and_made_is_said(plain):
+    assert re.search(
+        r": \d+ tensors loaded; newly made: classifier.bias, classifier.weight; dropped: nothing\n", plain[2]
+    )
+
+
+def test_predictions_name_the_text_by_hash(plain, files):
+    folder = plain[0]
+    rows, source = read_predictions(folder), rows_of(files / "test.csv")
     assert list(rows[0]) == ["id", "text_hash", "label", "prediction"]
     assert [row["text_hash"] for row in rows] == [text_hash(text) for text, _ in source]
     constant = statistics.fmean(label for _, label in rows_of(files / "train.csv"))
-    found = results(tmp_path / "run")
+    found = results(folder)
     wanted = statistics.fmean((label - constant) ** 2 for _, label in source)
     assert found["test_constant_mse"] == pytest.approx(wanted, rel=1e-5)
 
@@ -79,9 +90,8 @@ def test_folds_test_each_text_once_and_train_on_none_that_they_test(bert_folder,
     shutil.copytree(files, data)
     rows = (data / "train.csv").read_text("utf-8").splitlines()
     (data / "train.csv").write_text("\n".join([*rows, rows[1], rows[2]]) + "\n", encoding="utf-8")
-    argv = train_only(
-        bert_folder, data, tmp_path / "run", "--folds", "3", "--seeds", "1", "2", "--num_train_epochs", "2"
-    )
+    more = ("--folds", "3", "--seeds", "1", "2", "--num_train_epochs", "1")
+    argv = train_only(bert_folder, data, tmp_path / "run", *more)
     closing = regression.main(argv)
     together = results(tmp_path / "run")
     assert together["folds"] == 3 and together["seeds"] == [1, 2]
@@ -258,8 +268,8 @@ def test_without_a_test_set_the_validation_set_is_told(bert_folder, files, tmp_p
         assert found["validation_mse"] == pytest.approx(state["best_metric"], rel=1e-4)
 
 
-def test_validation_does_not_stand_in_for_a_test_set(bert_folder, files, tmp_path):
-    closing = regression.main(regression_argv(bert_folder, files, tmp_path / "run", *SHORT))
-    found, card = results(tmp_path / "run"), (tmp_path / "run" / "README.md").read_text("utf-8")
+def test_validation_does_not_stand_in_for_a_test_set(plain):
+    folder, closing, _ = plain
+    found, card = results(folder), (folder / "README.md").read_text("utf-8")
     assert "validation_mse" in found and "chosen_by" not in found and "validation MSE" not in closing
     assert f"{found['test_mse']:.4f}" in card and "validation set" not in card

@@ -3,6 +3,8 @@
 import json
 import shutil
 import statistics
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from datasets import Dataset
@@ -16,30 +18,47 @@ from hf_xling.console import run_command
 from hf_xling.errors import InputError
 
 
-def test_simcse_writes_an_encoder(bert_folder, files, tmp_path):
-    closing = simcse.main(simcse_argv(bert_folder, files, tmp_path / "run"))
-    assert closing.startswith("64 rows, 3 steps, loss ") and closing.endswith(f"encoder: {tmp_path / 'run'}")
-    trained, base = AutoModel.from_pretrained(tmp_path / "run"), AutoModel.from_pretrained(bert_folder)
+class Run(NamedTuple):
+    argv: list[str]
+    folder: Path
+    closing: str
+
+
+@pytest.fixture(scope="module")
+def finished(bert_folder, files, tmp_path_factory):
+    """A finished run of each script, to be looked at only."""
+    runs = {}
+    for script, more in (("simcse", ()), ("regression", ("--seed", "5"))):
+        folder = tmp_path_factory.mktemp("finished") / "run"
+        argv = ARGV[script](bert_folder, files, folder, *more)
+        runs[script] = Run(argv, folder, SCRIPTS[script].main(argv))
+    return runs
+
+
+def test_simcse_writes_an_encoder(bert_folder, finished):
+    _, folder, closing = finished["simcse"]
+    assert closing.startswith("64 rows, 3 steps, loss ") and closing.endswith(f"encoder: {folder}")
+    trained, base = AutoModel.from_pretrained(folder), AutoModel.from_pretrained(bert_folder)
     assert not trained.embeddings.word_embeddings.weight.equal(base.embeddings.word_embeddings.weight)
-    record = json.loads((tmp_path / "run" / "_run.json").read_text("utf-8"))
+    record = json.loads((folder / "_run.json").read_text("utf-8"))
     assert record["finished"] and record["command"] == "trainers/simcse.py"
-    assert (tmp_path / "run" / "README.md").exists()
+    assert (folder / "README.md").exists()
 
 
-def test_regression_writes_model_results_and_predictions(bert_folder, files, tmp_path):
-    closing = regression.main(regression_argv(bert_folder, files, tmp_path / "run", "--seed", "5"))
-    results = json.loads((tmp_path / "run" / "all_results.json").read_text("utf-8"))
+def test_regression_writes_model_results_and_predictions(finished):
+    _, folder, closing = finished["regression"]
+    results = json.loads((folder / "all_results.json").read_text("utf-8"))
     assert f"seed 5: test MSE {results['test_mse']:.4f}" in closing and "on 12 texts" in closing
     assert (results["n_train"], results["n_validation"], results["n_test"], results["seed"]) == (32, 8, 12, 5)
     assert results["steps"] == 4
-    rows = read_predictions(tmp_path / "run")
+    rows = read_predictions(folder)
     assert [row["id"] for row in rows] == [str(number) for number in range(1, 13)]
     errors = [float(row["prediction"]) - float(row["label"]) for row in rows]
     assert results["test_mse"] == pytest.approx(statistics.fmean(e * e for e in errors), rel=1e-5)
     assert results["test_mae"] == pytest.approx(statistics.fmean(map(abs, errors)), rel=1e-5)
-    assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "run").config.num_labels == 1
-    assert (tmp_path / "run" / "README.md").exists()
-    assert not list((tmp_path / "run").glob("*.bin"))
+    assert AutoModelForSequenceClassification.from_pretrained(folder).config.num_labels == 1
+    assert (folder / "README.md").exists()
+    assert not list(folder.glob("*.bin"))
 
 
 def test_each_seed_has_a_folder_and_the_parent_their_means(bert_folder, files, tmp_path):
@@ -60,12 +79,11 @@ def test_each_seed_has_a_folder_and_the_parent_their_means(bert_folder, files, t
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_finished_run_is_not_trained_again(bert_folder, files, tmp_path, script):
-    argv = ARGV[script](bert_folder, files, tmp_path / "run")
-    SCRIPTS[script].main(argv)
-    before = snapshot(tmp_path / "run")
-    assert SCRIPTS[script].main(argv).startswith(f"{tmp_path / 'run'}: this run is already finished")
-    assert snapshot(tmp_path / "run") == before
+def test_a_finished_run_is_not_trained_again(finished, script):
+    argv, folder, _ = finished[script]
+    before = snapshot(folder)
+    assert SCRIPTS[script].main(argv).startswith(f"{folder}: this run is already finished")
+    assert snapshot(folder) == before
     # What changes no result makes no other run.
     assert "finished" in SCRIPTS[script].main([*argv, "--logging_steps", "2"])
 
@@ -122,15 +140,13 @@ def test_an_interrupted_simcse_run_goes_on_where_it_was(bert_folder, files, tmp_
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_other_arguments_in_the_same_folder_are_one_error_line(bert_folder, files, tmp_path, script, capsys):
-    argv = ARGV[script](bert_folder, files, tmp_path / "run")
-    SCRIPTS[script].main(argv)
-    capsys.readouterr()
+def test_other_arguments_in_the_same_folder_are_one_error_line(finished, script, capsys):
+    argv, folder, _ = finished[script]
     status = run_command(SCRIPTS[script].main, [*argv, "--weight_decay", "0.1"])
     shown = capsys.readouterr()
     assert status == 2 and shown.out == ""
     assert shown.err.count("\n") == 1
-    assert shown.err.startswith(f"error: --output_dir {tmp_path / 'run'}: holds another run (weight_decay was ")
+    assert shown.err.startswith(f"error: --output_dir {folder}: holds another run (weight_decay was ")
     assert "is now 0.1" in shown.err
 
 
