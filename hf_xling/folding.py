@@ -52,11 +52,6 @@ def has_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _SEEN.search(value) is not None
 
 
-def is_empty(text: str) -> bool:
-    """The opposite of `has_text`."""
-    return not has_text(text)
-
-
 class Characters(dict[int, int | str | None]):
     """A table for `str.translate` that fills itself: each character is looked up in Unicode's tables once.
 

@@ -19,7 +19,7 @@ from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, S
 from hf_xling.corpora.duplicates import find_duplicates, iterate
 from hf_xling.corpora.sources import SPLITS, source_parts
 from hf_xling.errors import InputError, one_line
-from hf_xling.folding import fold, is_empty
+from hf_xling.folding import fold, has_text
 from hf_xling.generation.languages import iso_code
 from hf_xling.hub.cards import counts_table
 from hf_xling.labels import BadRow, label_values, rating_of
@@ -93,10 +93,10 @@ def read_rated_texts(spec: RatedCorpusSpec, config: RatedCorpusConfig) -> tuple[
         for index, (id, text, label) in enumerate(columns):
             clean = clean_text(text) if isinstance(text, str) else None
             rating = _rating(label, values, table.class_names.get(label_column))
-            if clean is not None and not is_empty(clean) and isinstance(rating, float):
+            if has_text(clean) and isinstance(rating, float):
                 usable.append((id, clean, text, rating))
                 continue
-            blank = clean is None or is_empty(clean)
+            blank = not has_text(clean)
             problem = "no text" if clean is None else "empty text" if blank else str(rating)
             if not unusable[split]:
                 first = f"{table.row(index)} has {problem}: {one_line(repr(text if blank else label), 80)}"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from hf_xling.errors import InputError, one_line
-from hf_xling.folding import fold, is_empty
+from hf_xling.folding import fold, has_text
 from hf_xling.labels import BadRow, class_name
 from hf_xling.tables import SPLITS, Table, known_splits, named_splits, split_names, stream_table
 from hf_xling.tables.held_out import split_to_read
@@ -220,7 +220,7 @@ def _default_columns(table: Table) -> Sequence[str]:
 def _problem(texts: Sequence[Any]) -> str | None:
     if any(not isinstance(text, str) for text in texts):
         return "no text"
-    return None if not any(map(is_empty, texts)) else "empty text"
+    return None if all(map(has_text, texts)) else "empty text"
 
 
 def _labels(table: Table, name: str | None, by_default: bool) -> Any:

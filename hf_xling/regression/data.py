@@ -13,7 +13,7 @@ from datasets import Dataset, Features, Value
 from hf_xling.cleaning import clean_text
 from hf_xling.console import note
 from hf_xling.errors import InputError
-from hf_xling.folding import fold, is_empty
+from hf_xling.folding import fold, has_text
 from hf_xling.labels import BadRow, class_name, label_values, number_of, rating_of
 from hf_xling.provenance.generators import WRITTEN_BY
 from hf_xling.provenance.origins import Corpus, corpus_of
@@ -204,8 +204,8 @@ def _text(value: object, clean: bool) -> str:
     if not isinstance(value, str):
         raise BadRow("text is not a string", f"the text is {value!r}; a text is needed")
     text = clean_text(value) if clean else value
-    if is_empty(text):
-        raise BadRow("text is empty", f"the text is empty{'' if is_empty(value) else ' after cleaning'}")
+    if not has_text(text):
+        raise BadRow("text is empty", f"the text is empty{' after cleaning' if has_text(value) else ''}")
     return text
 
 

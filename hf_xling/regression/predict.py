@@ -24,7 +24,7 @@ from tqdm import tqdm
 from hf_xling.cleaning import clean_text
 from hf_xling.console import note
 from hf_xling.errors import InputError
-from hf_xling.folding import is_empty
+from hf_xling.folding import has_text
 from hf_xling.recipes import RecipeParser, option
 from hf_xling.runs import written_aside
 from hf_xling.tables import Table, stream_table
@@ -128,7 +128,7 @@ def _texts_of(block: Table, config: PredictConfig) -> list[str]:
         if value is not None and not isinstance(value, str):
             raise InputError(f"{block.where(row)}, column `{config.text_column}`: is {value!r}; a text is needed")
         text = clean_text(value or "") if config.clean else value or ""
-        texts.append("" if is_empty(text) else text)
+        texts.append(text if has_text(text) else "")
     return texts
 
 
