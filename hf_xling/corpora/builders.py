@@ -27,18 +27,13 @@ from hf_xling.provenance.generators import CARD_KEY, for_card
 from hf_xling.provenance.licences import Licensing, Published, check_publishable, licensing
 from hf_xling.provenance.origins import known_source, licensing_parts, read_origins, source_title
 from hf_xling.provenance.terms import SOURCES, find_terms
-from hf_xling.recipes import RecipeParser
+from hf_xling.recipes import RecipeParser, option
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B")
 _FILES = ("source", "validation_file", "test_file")
 
 Counts = dict[str, list[dict[str, Any]]]  # by name of the table: rows of equal keys
 Splits = dict[str, pyarrow.Table]
-
-
-def option(help: str, default: Any = None, **metadata: Any) -> Any:
-    """A field of a config with its help."""
-    return field(default=default, metadata={"help": help, **metadata})
 
 
 @dataclass
@@ -52,19 +47,21 @@ class CorpusConfig:
         }
     )
     output_dir: str = field(metadata={"help": "the dataset folder to write: Parquet and README.md"})
-    validation_file: str | None = option("further source texts, for the validation split; the source is then `train`")
-    test_file: str | None = option("the same for the test split")
-    dataset_config: str | None = option("config of a source that is a dataset with several")
+    validation_file: str | None = option(
+        "further source texts, for the validation split; the source is then `train`", None
+    )
+    test_file: str | None = option("the same for the test split", None)
+    dataset_config: str | None = option("config of a source that is a dataset with several", None)
     drop_leaked: bool = option(
         "drop rows with a text that is in a later split, too, exactly or nearly; of rated texts the config `clean` is "
         "always without them",
         default=False,
     )
     near_threshold: float = option("least Jaccard similarity of near duplicates", default=0.8)
-    source_name: str | None = option("what the source is, such as SNLI; default: its id on the Hub, or its file")
-    source_language: str | None = option("language of the source; default: what --generated or its card states")
-    license: str | None = option("licence identifier for the card, such as cc-by-sa-4.0")
-    repo_id: str | None = option("its name on the Hub, now or later; a plain breach of a licence stops the build")
+    source_name: str | None = option("what the source is, such as SNLI; default: its id on the Hub, or its file", None)
+    source_language: str | None = option("language of the source; default: what --generated or its card states", None)
+    license: str | None = option("licence identifier for the card, such as cc-by-sa-4.0", None)
+    repo_id: str | None = option("its name on the Hub, now or later; a plain breach of a licence stops the build", None)
 
     _argument_group_name = "corpus"
 

@@ -15,7 +15,7 @@ import numpy
 import pyarrow
 
 from hf_xling.cleaning import clean_text
-from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, Splits, check_filled, option
+from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, Splits, check_filled
 from hf_xling.corpora.duplicates import find_duplicates, iterate
 from hf_xling.corpora.sources import SPLITS, source_parts
 from hf_xling.errors import InputError, one_line
@@ -23,6 +23,7 @@ from hf_xling.folding import fold, has_text
 from hf_xling.generation.languages import iso_code
 from hf_xling.hub.cards import counts_table
 from hf_xling.labels import BadRow, label_values, rating_of
+from hf_xling.recipes import option
 from hf_xling.tables import Table, read_table, row_ids, split_names
 
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
@@ -39,10 +40,10 @@ _USABLE = pyarrow.schema({"id": pyarrow.string(), **dict.fromkeys(CONFIGS, pyarr
 class RatedCorpusConfig(CorpusConfig):
     """What is built from rated texts."""
 
-    text_column: str | None = option("column of the texts; default: the corpus's own")
-    label_column: str | None = option("column of the ratings; default: the corpus's own")
-    label_map: list[str] | None = option("ratings of named labels: Sad=0 Happy=1")
-    scale: str | None = option("what the ratings are, such as: stars, from 1 to 5")
+    text_column: str | None = option("column of the texts; default: the corpus's own", None)
+    label_column: str | None = option("column of the ratings; default: the corpus's own", None)
+    label_map: list[str] | None = option("ratings of named labels: Sad=0 Happy=1", None)
+    scale: str | None = option("what the ratings are, such as: stars, from 1 to 5", None)
 
     def __post_init__(self) -> None:
         super().__post_init__()

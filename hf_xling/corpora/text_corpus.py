@@ -15,7 +15,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from hf_xling import runs
-from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, Splits, check_filled, option
+from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, Splits, check_filled
 from hf_xling.corpora.duplicates import find_duplicates
 from hf_xling.corpora.joined import TEXTS, join, of_split, texts_by_split
 from hf_xling.corpora.sources import SPLITS, Sentences, read_sentences
@@ -28,6 +28,7 @@ from hf_xling.provenance.terms import SOURCES, find_terms
 from hf_xling.quality.audit import FOLDER, audit_facts, task_counts, write_audit
 from hf_xling.quality.review import review_facts
 from hf_xling.quality.sides import corpus_sides
+from hf_xling.recipes import option
 from hf_xling.tables import check_once, is_hub_id
 
 EXAMPLES = 3  # of rejected rows, for each reason
@@ -51,14 +52,14 @@ class TextCorpusConfig(CorpusConfig):
         default_factory=list,
         metadata={"help": "finished runs of `hf-xling generate` over the source, or over its paraphrases"},
     )
-    text_column: list[str] | None = option("text columns of the source; default: premise and hypothesis, or text")
+    text_column: list[str] | None = option("text columns of the source; default: premise and hypothesis, or text", None)
     label_column: str | None = option(
-        "labels of inference (entailment, …), for triplets; default: label or gold_label; or: none"
+        "labels of inference (entailment, …), for triplets; default: label or gold_label; or: none", None
     )
-    split: list[str] | None = option("splits to read of a source; default: all of train, validation, test")
+    split: list[str] | None = option("splits to read of a source; default: all of train, validation, test", None)
     validation_share: float = option("share of the rows of a source without splits to hold out for validation", 0.0)
     test_share: float = option("the same for test", 0.0)
-    task_file: str | None = option("texts of the downstream task, whose words the card's audit looks for")
+    task_file: str | None = option("texts of the downstream task, whose words the card's audit looks for", None)
     task_column: str = option("column of the task's texts", "text")
 
     def __post_init__(self) -> None:
