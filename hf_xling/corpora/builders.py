@@ -50,7 +50,7 @@ class CorpusConfig:
     validation_file: str | None = option(
         "further source texts, for the validation split; the source is then `train`", None
     )
-    test_file: str | None = option("the same for the test split", None)
+    test_file: str | None = option("texts of the test split; the source is then `train`", None)
     dataset_config: str | None = option("config of a source that is a dataset with several", None)
     drop_leaked: bool = option(
         "drop rows with a text that is in a later split, too, exactly or nearly; of rated texts the config `clean` is "
