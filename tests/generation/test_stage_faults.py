@@ -56,7 +56,7 @@ class FilledTGI(FaultyTGI):
     """Holds its first answers behind the check of one row back until more requests are in flight than half a window."""
 
     async def answering(self, entry) -> None:
-        while 1 < len(self.log) <= 2 + WINDOW // 2:
+        while entry.source != self.log[0].source and len(self.log) <= 2 + WINDOW // 2:
             await asyncio.sleep(0.001)
 
 
