@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import huggingface_hub
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
+from huggingface_hub.utils import httpx as http_library
 from measured import measuring, tell
 
 from hf_xling.generation.config import GenerateConfig
@@ -86,7 +84,7 @@ def _loops(options: argparse.Namespace, report: dict[str, Any], connect: Callabl
 
 @asynccontextmanager
 async def _hub_client(options: argparse.Namespace):
-    render, parameters, library = _prompt(options), _parameters(options), _http_library()
+    render, parameters, library = _prompt(options), _parameters(options), http_library
     # The library's own client has at most 100 connections, too few for 128 slots.
     set_async_client_factory(lambda: library.AsyncClient(timeout=600, limits=library.Limits(), trust_env=False))
     url = f"{options.url}/generate"
@@ -103,7 +101,7 @@ async def _hub_client(options: argparse.Namespace):
 
 @asynccontextmanager
 async def _http_client(options: argparse.Namespace):
-    render, library = _prompt(options), _http_library()
+    render, library = _prompt(options), http_library
     parameters, url = {"details": True, **_parameters(options)}, f"{options.url}/generate"
     async with library.AsyncClient(timeout=600, limits=library.Limits(), trust_env=False) as client:
 
@@ -140,10 +138,6 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
 
 def _texts(options: argparse.Namespace) -> list[str]:
     return Path(options.texts).read_text(encoding="utf-8").splitlines()
-
-
-def _http_library() -> ModuleType:
-    return importlib.import_module("httpx" if huggingface_hub.__version__.startswith("1.") else "httpx2")
 
 
 CLIENTS = {client.__name__: client for client in (ours, barrier, hub, httpx)}

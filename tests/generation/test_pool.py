@@ -10,7 +10,22 @@ from hypothesis import strategies as st
 from virtual_time import run
 
 from hf_xling.errors import EndpointError
-from hf_xling.generation.pool import DECREASE, FAILURES_TO_OPEN, INCREASE, LEAST_QUEUED, LONGEST_PROBE_WAIT, Limit, Pool
+from hf_xling.generation.pool import (
+    DECREASE,
+    FAILURES_TO_OPEN,
+    INCREASE,
+    LEAST_QUEUED,
+    LONGEST_PROBE_WAIT,
+    Limit,
+    Pool,
+    backoff,
+)
+
+
+def test_waits_are_random_and_double_up_to_the_longest():
+    for tries, most in ((1, 0.5), (2, 1.0), (5, 8.0), (7, 30.0), (10**6, 30.0)):
+        waits = [backoff(tries, 0.5, 30.0) for _ in range(200)]
+        assert 0 <= min(waits) < most / 2 < max(waits) <= most
 
 
 async def never(request):
