@@ -1,8 +1,4 @@
-"""A text-generation endpoint on either wire, its answers and failures as the project's own.
-
-`huggingface_hub.AsyncInferenceClient` speaks these wires, too. But it has one HTTP client for the whole process, denies
-loopback under HF_HUB_OFFLINE=1, fails on fields of answers that nobody asked for, and loses responses of failures.
-"""
+"""A text-generation endpoint, through `huggingface_hub.AsyncInferenceClient`, its failures as the project's own."""
 
 from __future__ import annotations
 
@@ -11,13 +7,15 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from huggingface_hub import get_token
+from huggingface_hub import AsyncInferenceClient, get_token, set_async_client_factory
+from huggingface_hub.errors import InferenceTimeoutError
 from huggingface_hub.utils import httpx
 
 from hf_xling.errors import EndpointError, InputError, one_line
@@ -39,6 +37,8 @@ Wire = Literal["generate", "chat"]
 # Hugging Face's own hosts: the only ones that a user's saved token is for.
 TOKEN_HOSTS = re.compile(r"(.+\.)?huggingface\.co|.+\.huggingface\.cloud|.+\.hf\.space")
 LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
+# Stands for "no token": given none, the library reads the saved one from disk at every request, and sends it.
+NO_TOKEN = "none"
 
 # The statuses that say of any question that it is not for us, or not for this address.
 REFUSALS_OF_US = frozenset({301, 302, 303, 307, 308, 401, 403, 407})
@@ -47,8 +47,10 @@ PATHS = re.compile(
     r"(/+v1)?(/+(chat/+completions|chat|completions|responses|messages|embeddings|models|generate(_stream)?|info|health))?/*$",
     re.IGNORECASE,
 )
-# What reading an answer raises where it is not what it should be.
+# What the library, or the reading of an answer, raises where an answer is not what it should be.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, httpx.DecodingError)
+# The JSON of the last response in a task, as the response hook leaves it for the request that waits in that task.
+_body: ContextVar[Any] = ContextVar("body", default=None)
 
 
 @dataclass(frozen=True)
@@ -108,28 +110,24 @@ class EndpointClient:
         self.on_times, self._transport = on_times, transport
         address = urlsplit(self.url)
         ours = address.scheme == "https" and TOKEN_HOSTS.fullmatch(address.hostname or "")
-        self._token = api_key or (get_token() if ours else None)
+        self._token = api_key or (get_token() if ours else None) or NO_TOKEN
         # A proxy of the environment is for the world outside.
         self._trusts_environment = not LOOPBACK.fullmatch(address.hostname or "")
         proxy = proxy_for(self.url) if self._trusts_environment else None
         self._by_proxy = f"; requests go through {proxy}" if proxy else ""
 
     async def __aenter__(self) -> Self:
-        trust_env = self._trusts_environment
         try:
-            self._http = httpx.AsyncClient(
-                headers={"Authorization": f"Bearer {self._token}"} if self._token else None,
-                timeout=self.timeout,
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-                transport=self._transport or transport_for_many(trust_env),
-                trust_env=trust_env,
-            )
+            self._http = self._make_http_client()
         except Exception as error:  # a proxy of a kind that the library does not speak, or that is no URL
             raise EndpointError(f"--endpoint {self.name}: {self._failure(error)}") from error
+        client = AsyncInferenceClient(self.url, provider="hf-inference", token=self._token, timeout=self.timeout)
+        self._client = await client.__aenter__()
         return self
 
     async def __aexit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._http.aclose()
+        await self._client.__aexit__(kind, error, trace)
+        await self._http.aclose()  # which the library never had, if it was asked for nothing
 
     async def info(self) -> EndpointInfo:
         """Ask the endpoint what it serves: by `/info`, and by `/v1/models` where there is none.
@@ -140,7 +138,8 @@ class EndpointClient:
         """
         answer, problem = {}, "is not that of such an endpoint"
         try:
-            answer = await self._ask("/info")
+            with suppress(*MALFORMED):
+                answer = await self._inference.get_endpoint_info()
         except Exception as error:
             failure = self._failure(error)
             if failure.kind in ("unavailable", "timeout") or failure.status in REFUSALS_OF_US:
@@ -166,7 +165,7 @@ class EndpointClient:
     async def is_healthy(self) -> bool:
         """Whether the endpoint is up: `/health` answers with anything but an error of the server."""
         try:
-            await self._ask("/health")
+            await self._inference.health_check()
         except Exception as error:
             return (self._failure(error).status or 503) < 429  # 404: one without /health that is up
         return True
@@ -177,20 +176,16 @@ class EndpointClient:
         Raises:
             RequestError: the request failed; its `kind` says what that means for the next try.
         """
-        parameters = request.parameters
+        _body.set(None)
         try:
             # httpx's timeout is for each read; a server that sends a byte now and then would never meet it.
             async with asyncio.timeout(self.timeout):
-                if self.wire == "generate":
-                    parameters = {"details": True, "return_full_text": False, **parameters}
-                    # `POST /` answers a list and may echo the prompt.
-                    body = await self._ask("/generate", {"inputs": request.prompt, "parameters": parameters})
-                    answer = read_generated(body)
-                else:
-                    extra = parameters.get("extra_body", {})
-                    asked = {name: value for name, value in parameters.items() if name != "extra_body"}
-                    chat = {"model": self.model, "messages": request.prompt, "stream": False, **asked, **extra}
-                    answer = read_chatted(await self._ask("/v1/chat/completions", chat), parameters.get("seed"))
+                # What the library makes of the answer is not used: it fails on fields that nobody asked for.
+                with suppress(*MALFORMED):
+                    await self._ask(request)
+            body = _body.get()
+            is_chat = self.wire == "chat"
+            answer = read_chatted(body, request.parameters.get("seed")) if is_chat else read_generated(body)
         except Exception as error:
             failure = self._failure(error)
             raise failure from (None if failure is error else error)
@@ -199,13 +194,34 @@ class EndpointClient:
             text = text.partition(end)[0]
         return replace(answer, text=text.strip())
 
-    async def _ask(self, path: str, content: Any = None) -> Any:
-        """The JSON of the answer to `GET path`, or to `POST path` with `content`; None where it is no JSON.
+    @property
+    def _inference(self) -> AsyncInferenceClient:
+        # The library makes its HTTP client at the first call, by the factory that was set last: here, by this one's.
+        set_async_client_factory(lambda: self._make_http_client() if self._http.is_closed else self._http)
+        return self._client
 
-        Raises:
-            RequestError: the answer is a failure.
+    def _make_http_client(self) -> Any:
+        # The library's own factory refuses every call under HF_HUB_OFFLINE=1, loopback too; an endpoint is not the Hub.
+        trust_env = self._trusts_environment
+        return httpx.AsyncClient(
+            timeout=self.timeout,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            transport=self._transport or transport_for_many(trust_env),
+            event_hooks={"request": [self._keep_token], "response": [self._read]},
+            trust_env=trust_env,
+        )
+
+    async def _keep_token(self, request: Any) -> None:
+        if request.headers.get("Authorization") == f"Bearer {NO_TOKEN}":
+            del request.headers["Authorization"]
+
+    async def _read(self, response: Any) -> None:
+        """Keep the JSON of `response` for who waits for it; raise the `RequestError` of one that is a failure.
+
+        A hook of the HTTP client: the library's own errors lose the response in some calls, let redirects pass, and
+        fail on bodies that they do not know.
         """
-        response = await self._http.request("GET" if content is None else "POST", f"{self.url}{path}", json=content)
+        await response.aread()
         body = None
         for read in (response.json, lambda: json.loads(response.text)):  # the latter by the charset that it names
             with suppress(ValueError, RecursionError):
@@ -215,31 +231,44 @@ class EndpointClient:
             if body is None and not response.text.lstrip().startswith("<"):
                 body = response.text[:1000]
             raise failure_of(response.status_code, response.reason_phrase, response.headers, body)
-        if path != "/health" and (failure := failure_within(response.headers, body)) is not None:
+        is_answer = not response.url.path.endswith("/health")
+        if is_answer and (failure := failure_within(response.headers, body)) is not None:
             raise failure
+        _body.set(body)
         if self.on_times is not None and (times := queue_times(response.headers)) is not None:
             self.on_times(*times)
-        return body
 
     async def _only_model(self) -> str:
+        headers = {} if self._token == NO_TOKEN else {"Authorization": f"Bearer {self._token}"}
+        _body.set(None)
         try:
-            models = model_names(await self._ask("/v1/models"))
+            await self._http.get(f"{self.url}/v1/models", headers=headers)
         except Exception as error:
             failure = self._failure(error)
             if failure.status != 404:  # a server that answers chats alone
                 raise EndpointError(f"--endpoint {self.name}: {failure} (asked for /v1/models)") from error
             told = f"names no model ({failure})"
         else:
+            models = model_names(_body.get())
             if models is not None and len(models) == 1:
                 return models[0]
             told = f"serves {len(models):,} models ({', '.join(models[:3])}, …)" if models else "names no model"
             told = f"does not answer with a list of models{self._by_proxy}" if models is None else told
         raise InputError(f"--endpoint {self.name}: {told} at /v1/models; give the one to ask for as --model")
 
+    async def _ask(self, request: Request) -> None:
+        if isinstance(request.prompt, str):
+            # `POST /` answers a list and may echo the prompt, so the path is always named.
+            path, options = f"{self.url}/generate", {"details": True, "return_full_text": False, **request.parameters}
+            await self._inference.text_generation(request.prompt, model=path, **options)
+        else:
+            messages: list[Any] = request.prompt
+            await self._inference.chat_completion(messages, model=self.model, **request.parameters)
+
     def _failure(self, error: Exception) -> RequestError:
         """`error` as the project's own, without the key for the endpoint, and with the proxy that may be the cause."""
         failure = _request_error(error)
-        reason = str(failure).replace(self._token, "***") if self._token else str(failure)
+        reason = str(failure) if self._token == NO_TOKEN else str(failure).replace(self._token, "***")
         if failure.kind in ("unavailable", "timeout", "transient", "denied"):
             reason += self._by_proxy
         if reason == str(failure):
@@ -280,10 +309,10 @@ def without_password(url: str) -> str:
 
 
 def _request_error(error: Exception) -> RequestError:
-    """What the HTTP library, or the reading of an answer, raises, as the project's own error."""
+    """Map what the client raises (which differs by call and major version) to the project's own error."""
     if isinstance(error, RequestError):
         return error
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+    if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException, TimeoutError)):
         return RequestError("timed out", "timeout")
     if isinstance(error, httpx.TransportError):
         return RequestError(f"no connection ({one_line(error, 100)})", "unavailable")

@@ -202,7 +202,7 @@ def test_a_random_answer_is_a_completion_that_ledger_and_rows_can_hold_or_a_fail
 
 
 @pytest.mark.parametrize("wire", ["generate", "chat"])
-@settings(max_examples=5)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_random_answers_end_each_row_once_and_the_run_resumes(tmp_path_factory, wire, data):
     folder = tmp_path_factory.mktemp("run")
