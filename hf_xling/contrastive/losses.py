@@ -49,7 +49,18 @@ def info_nce(
     Sources: Gao et al. 2021, "SimCSE: Simple Contrastive Learning of Sentence Embeddings" (dropout pairs, hard
     negatives and their weight); van den Oord et al. 2018 for InfoNCE.
     """
-    _check_shapes(anchors, positives, negatives, groups, temperature, negative_weight)
+    if anchors.ndim != 2 or anchors.shape != positives.shape or len(anchors) == 0:
+        raise ValueError(
+            f"anchors and positives must both be (B, H) with B > 0, not {(*anchors.shape,)} and {(*positives.shape,)}"
+        )
+    if negatives is not None and (negatives.ndim != 2 or negatives.shape[1] != anchors.shape[1]):
+        raise ValueError(f"negatives must be (N, {anchors.shape[1]}), not {(*negatives.shape,)}")
+    if negative_weight and (negatives is None or len(negatives) != len(anchors)):
+        raise ValueError("negative_weight wants one hard negative a row")
+    if groups is not None and groups.shape != anchors.shape[:1]:
+        raise ValueError(f"groups must be ({len(anchors)},), not {(*groups.shape,)}")
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0, not {temperature}")
     # Under autocast the products would be rounded to half precision again.
     with torch.autocast(anchors.device.type, enabled=False):
         anchors, positives = _normalise(anchors), _normalise(positives)
@@ -76,28 +87,6 @@ def info_nce(
 def _normalise(embeddings: Tensor) -> Tensor:
     embeddings = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
     return F.normalize(embeddings, dim=-1)
-
-
-def _check_shapes(
-    anchors: Tensor,
-    positives: Tensor,
-    negatives: Tensor | None,
-    groups: Tensor | None,
-    temperature: float,
-    negative_weight: float,
-) -> None:
-    if anchors.ndim != 2 or anchors.shape != positives.shape or len(anchors) == 0:
-        raise ValueError(
-            f"anchors and positives must both be (B, H) with B > 0, not {(*anchors.shape,)} and {(*positives.shape,)}"
-        )
-    if negatives is not None and (negatives.ndim != 2 or negatives.shape[1] != anchors.shape[1]):
-        raise ValueError(f"negatives must be (N, {anchors.shape[1]}), not {(*negatives.shape,)}")
-    if negative_weight and (negatives is None or len(negatives) != len(anchors)):
-        raise ValueError("negative_weight wants one hard negative a row")
-    if groups is not None and groups.shape != anchors.shape[:1]:
-        raise ValueError(f"groups must be ({len(anchors)},), not {(*groups.shape,)}")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0, not {temperature}")
 
 
 def gather_rows(rows: Tensor) -> Tensor:

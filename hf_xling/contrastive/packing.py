@@ -12,7 +12,6 @@ its own input and on the keys and values of its text: `narrow_last_layer`. Wheth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -113,7 +112,7 @@ def chunks(
     texts: Sequence[numpy.ndarray],
     *,
     packed: bool,
-    token_budget: int | None,
+    token_budget: int | None = None,
     first_position: int = 0,
     pad: int = 0,
     side: Side = "right",
@@ -151,7 +150,6 @@ def _flat(texts: Sequence[numpy.ndarray], first_position: int) -> Chunk:
     }
 
 
-@dataclass
 class SimCSECollator:
     """Lays all views of a batch out for the encoder, without padding where it can do without.
 
@@ -162,30 +160,16 @@ class SimCSECollator:
      "places": tensor([0, 2, 1, 3])}     # of the anchors, then of the positives, among the texts of all chunks
 
     Args:
-        packed: whether the encoder takes flat batches (`can_pack`).
-        token_budget: tokens of one forward pass at most; None for all at once.
-        first_position: what the encoder calls the position of a text's first token.
-        pad: the id of the padding token.
-        side: of the padding; None for chunks of texts of one length.
+        layout: how `chunks` lays texts out: its arguments but for the texts.
     """
 
-    packed: bool
-    token_budget: int | None = None
-    first_position: int = 0
-    pad: int = 0
-    side: Side = "right"
+    def __init__(self, **layout: Any):
+        self.layout = layout
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         # All anchors, all positives, all first negatives, …: row i of each belongs together.
         texts = [view for views in zip(*(row["views"] for row in rows), strict=True) for view in views]
-        parts, places = chunks(
-            texts,
-            packed=self.packed,
-            token_budget=self.token_budget,
-            first_position=self.first_position,
-            pad=self.pad,
-            side=self.side,
-        )
+        parts, places = chunks(texts, **self.layout)
         return {"groups": torch.tensor([row["group"] for row in rows]), "chunks": parts, "places": places}
 
 

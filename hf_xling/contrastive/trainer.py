@@ -68,7 +68,7 @@ class SimCSETrainer(SharedTrainer):
         held_out_coverage: likewise of the other sets, by set and column.
 
     Raises:
-        InputError: an argument or field of `args` that is refused (`inherited.REFUSED`); a model that cannot be loaded,
+        InputError: an argument or field of `args` that is refused (`training.config`); a model that cannot be loaded,
             has fewer positions than `max_length`, or is not the tokenizer's; a dataset without `anchor` or rows, or
             with fewer than one batch; a name to push to that a licence bars.
     """
@@ -119,11 +119,11 @@ class SimCSETrainer(SharedTrainer):
             model=prepared,
             args=args,
             data_collator=SimCSECollator(
-                prepared.packed,
-                args.token_budget,
-                first_position(prepared.encoder),
-                tokenizer.pad_token_id or 0,
-                prepared.side,
+                packed=prepared.packed,
+                token_budget=args.token_budget,
+                first_position=first_position(prepared.encoder),
+                pad=tokenizer.pad_token_id or 0,
+                side=prepared.side,
             ),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
@@ -133,7 +133,7 @@ class SimCSETrainer(SharedTrainer):
         others = self.train_dataset.left_out if self.train_dataset is not None else ()
         if (
             others and not isinstance(train_dataset, TextRows) and self.is_world_process_zero()
-        ):  # else the stage says it
+        ):  # of others the stage says it
             note(f"train_dataset: left out: {', '.join(others)}")
         self.sts_dataset = sts_dataset
         self.masking = None

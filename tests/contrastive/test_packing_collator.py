@@ -23,7 +23,7 @@ def test_the_example_of_its_docstring():
 def test_views_stand_one_behind_the_other(packed):
     """All anchors, all positives, all first negatives, all second ones: row i of each belongs together."""
     rows = [{"views": [[1] * (1 + row), [2] * (4 - row), [3], [4] * (2 + row % 2)], "group": row} for row in range(3)]
-    batch = SimCSECollator(packed, token_budget=9, first_position=2, pad=0)(rows)
+    batch = SimCSECollator(packed=packed, token_budget=9, first_position=2, pad=0)(rows)
     assert len(batch["chunks"]) > 2
     firsts = torch.cat(
         [

@@ -83,7 +83,7 @@ def launched(still_folder, folder, cases):
         for rank, log in enumerate(logs)
     ]
     try:
-        codes = [process.wait() for process in processes]
+        codes = [process.wait() for process in processes]  # torch ends one that waits for the other in vain
     finally:
         for process in processes:
             process.kill()

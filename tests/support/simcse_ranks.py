@@ -1,4 +1,4 @@
-"""One rank of two, or one process alone: trains each case and records its gradients. Run by test_simcse_ranks.py."""
+"""One rank of two, or one process alone: trains each case and records its gradients. Run by test_trainer_ranks.py."""
 
 import os
 import random
