@@ -22,7 +22,7 @@ SETTINGS = (
 )
 FILE = "training.png"
 COLUMNS = 2
-# Its titles, by metric; of Wang and Isola 2020 the first two, as `metrics/` defines them.
+# Its titles, by metric. `uniformity` and `alignment` are from Wang and Isola 2020; `evaluation.py` defines them.
 TITLES = {
     "loss": "loss (lower is better)",
     "uniformity": "uniformity (lower: vectors lie apart)",

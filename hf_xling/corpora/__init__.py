@@ -1,1 +1,1 @@
-"""Stage 2: generated rows become datasets that `load_dataset` reads."""
+"""Stage 2: source sentences, generated rows and rated texts become datasets that `load_dataset` reads."""

@@ -17,14 +17,14 @@ import pyarrow
 from hf_xling.cleaning import clean_text
 from hf_xling.corpora.builders import CorpusBuilder, CorpusConfig, CorpusSpec, Splits, check_filled
 from hf_xling.corpora.duplicates import find_duplicates, iterate
-from hf_xling.corpora.sources import SPLITS, source_parts
+from hf_xling.corpora.sources import source_parts
 from hf_xling.errors import InputError, one_line
 from hf_xling.folding import fold, has_text
 from hf_xling.generation.languages import iso_code
 from hf_xling.hub.cards import counts_table
 from hf_xling.labels import BadRow, label_values, rating_of
 from hf_xling.recipes import option
-from hf_xling.tables import Table, read_table, row_ids, split_names
+from hf_xling.tables import SPLITS, Table, read_table, row_ids, split_names
 
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
 _TEXT = datasets.Value("string")

@@ -32,7 +32,7 @@ class Run:
 
     Attributes:
         predictions: a CSV file of the columns id, label and prediction, relative to the folder of `results.jsonl`.
-        log, encoder_log: the `trainer_state.json` of the regression and of the contrastive stage, likewise relative.
+        log, encoder_log: the `trainer_state.json` of the regression and of the contrastive stage, also relative.
         paper_mse: what the paper reports under this name, on its own data.
         unknown_tokens: the share of the training texts' tokens that the encoder's tokenizer does not know.
         pieces_per_word, pieces_per_character: into how many tokens it cuts them; the latter in scripts without spaces.

@@ -1,1 +1,1 @@
-"""Stage 4: predicting ratings from text with a mean-squared-error head."""
+"""Stage 4: predicting ratings or classes from text."""

@@ -67,7 +67,7 @@ class TrainingConfig(TrainingPushArguments, TrainingArguments):  # type: ignore[
         default=None, metadata={"help": "evaluations without a better one after which training stops"}
     )
     allow_unknown_tokens: bool = field(
-        default=False, metadata={"help": "train although the tokenizer does not know a fifth of the tokens or more"}
+        default=False, metadata={"help": "train although the tokenizer does not know more than a fifth of the tokens"}
     )
     learning_rate: float = field(default=5e-5, metadata={"help": "peak learning rate of AdamW"})
     save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept, beside the best"})

@@ -1,4 +1,4 @@
-"""Loading pretrained parts with one clear line where there is nothing to load."""
+"""Loads checkpoints and tokenizers, with one clear line on failure; tries on which side padding changes nothing."""
 
 from __future__ import annotations
 
