@@ -50,7 +50,7 @@ class SimCSETrainer(SharedTrainer):
         args: the configuration.
         train_dataset: with the column `anchor`, and if wanted `positive`, `negative` (or `negative_1`, …) and `group`
             (integers or strings); see `TokenTable`. Other columns are left out. It is tokenised once, here.
-        eval_dataset: the same columns; gives `eval_loss` at `per_device_eval_batch_size`, and `eval_uniformity`; of text pairs
+        eval_dataset: the same; gives `eval_loss` at `per_device_eval_batch_size`, and `eval_uniformity`; of text pairs
             also `eval_alignment` and `eval_relative_distance`. Without `positive` both views are the same there, since
             evaluation has no dropout: the loss then measures only how far sentences lie apart. Or several by name
             (`eval_NAME_loss`), of which the first chooses the best checkpoint.

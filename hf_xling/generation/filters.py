@@ -60,7 +60,9 @@ class FilterConfig:
     min_length_ratio: float = field(
         default=0.4, metadata={"help": "least length of an answer, relative to its source and the languages"}
     )
-    max_length_ratio: float = field(default=2.5, metadata={"help": "greatest length of an answer, relative to its source and the languages"})
+    max_length_ratio: float = field(
+        default=2.5, metadata={"help": "greatest length of an answer, relative to its source and the languages"}
+    )
     max_copy: float = field(default=0.95, metadata={"help": "greatest likeness of an answer to its source"})
     max_prompt_echo: float = field(
         default=0.3, metadata={"help": "greatest share of a sentence of the prompt that an answer may say again"}
