@@ -115,7 +115,7 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
         report["memory_before"] = memory()
         with contextlib.redirect_stdout(sys.stderr):
             trainer.train()
-        # What stands in a batch, whoever encodes it: both views of each text, without padding.
+        # What is in a batch, whoever encodes it: both views of each text, without padding.
         ids = trainer.processing_class(texts, truncation=True, max_length=options.max_length)["input_ids"]
         tokens = 2 * sum(map(len, ids)) / steps
         report |= {"seconds": clock.seconds(), "peak_memory": memory(), "tokens": tokens}

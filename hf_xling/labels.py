@@ -124,7 +124,7 @@ def label_values(items: Sequence[str] | None) -> dict[str, float] | None:
     """`NAME=NUMBER` items as numbers by name; None where no map was given.
 
     Raises:
-        InputError: an item is not of that form, its number is not finite, or a name stands twice.
+        InputError: an item is not of that form, its number is not finite, or a name is given twice.
     """
     if items is None:
         return None
@@ -137,6 +137,6 @@ def label_values(items: Sequence[str] | None) -> dict[str, float] | None:
         except BadRow as error:
             raise InputError(f"--label_map {item}: NAME=NUMBER is needed, such as Happy=1") from error
         if name in values:
-            raise InputError(f"--label_map: `{name}` stands twice")
+            raise InputError(f"--label_map: `{name}` is given twice")
         values[name] = number
     return values

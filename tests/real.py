@@ -108,7 +108,7 @@ def main(argv: Sequence[str]) -> str:
     serve = [*HF_XLING, "serve-replay", "--pairs", str(data / "pairs.jsonl"), "--port", "0"]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
         try:
-            line = server.stdout.readline()  # empty if it failed; its own line about that stands above
+            line = server.stdout.readline()  # empty if it failed; its own line about that is above
             url = next((word for word in line.split() if word.startswith("http://")), None)
             if url is None:
                 raise XlingError("hf-xling serve-replay did not start")

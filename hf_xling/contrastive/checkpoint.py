@@ -191,7 +191,7 @@ def export_encoder(
 
 
 def save_heads(model: SimCSEModel, folder: Path) -> None:
-    """Write what of `model` stands outside of the encoder, for training to go on from."""
+    """Write what of `model` is outside of the encoder, for training to go on from."""
     if heads := _heads(model):
         save_file({name: value.contiguous() for name, value in heads.items()}, folder / HEADS_FILE)
 

@@ -15,7 +15,7 @@ PAIRS = (
     *(("question", name) for name in ("positive", "pos", "answer")),
     *(("text", "positive"), ("sentence", "positive"), ("sent0", "sent1"), ("premise", "entailment")),
 )
-# In these columns stand pairs that mean the same, or any pairs, with a label that tells.
+# These columns hold pairs that mean the same, or any pairs, with a label that tells.
 ANY_PAIRS = (
     *(("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("sentence_a", "sentence_b"), ("text1", "text2")),
     *(("text_a", "text_b"), ("question1", "question2"), ("premise", "hypothesis"), ("source", "target")),
@@ -24,7 +24,7 @@ ANY_PAIRS = (
 )
 LABEL = re.compile(r"(.*_)?(labels?|scores?|similarity|class|relation|judge?ment|verdict)|is_.+")
 SINGLE = ("anchor", "text", "sentence")
-# Columns that tell something about a row, unless sentences stand in them.
+# Columns that tell something about a row, unless they hold sentences.
 ABOUT = re.compile(
     r"(.*_)?(ids?|idx|index|uuid|sha|hash|key|group|split|fold|task|model|reason|language|lang|script|source|url|uri|"
     r"path|file|filename|domain|genre|category|topic|tags?|author|user|name|date|time|timestamp|licen[sc]e)"
@@ -105,7 +105,7 @@ def _by_names(
 
 
 def left_out(columns: Mapping[str, Sequence[Any]], taken: Collection[str]) -> list[str]:
-    """The columns of texts that are not `taken`: by what stands in them, not by their names alone."""
+    """The columns of texts that are not `taken`: by what is in them, not by their names alone."""
     return [name for name, values in columns.items() if name not in taken and _holds_texts(name, values)]
 
 

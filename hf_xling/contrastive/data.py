@@ -104,13 +104,13 @@ class TokenTable:
             the anchor again), then hard negatives.
         dropout_pairs: whether the two views of a row are one text.
         left_out: the columns of the source that hold texts too.
-        repeated: how many rows have an anchor or a positive that stands in another row too.
+        repeated: how many rows have an anchor or a positive that is in another row too.
 
     Args:
         rows: with the column `anchor`, and if wanted `positive`, `negative` (or `negative_1`, …) and `group`.
         tokenizer: of the encoder.
         max_length: in tokens; longer texts are cut.
-        prompt: stands before each text.
+        prompt: comes before each text.
         texts_per_call: that the tokenizer is given at once.
 
     Raises:
@@ -204,7 +204,7 @@ def _grouped(
     _, texts = numpy.unique(hashes, return_inverse=True)
     texts = texts.reshape(hashes.shape)
     new = numpy.ones(texts.shape, dtype=bool)
-    new[1:] = texts[1:] != texts[0]  # an anchor that is its own positive stands in one row
+    new[1:] = texts[1:] != texts[0]  # an anchor that is its own positive is in one row
     edges = numpy.array([numpy.nonzero(new)[1], texts[new]])
     shared = numpy.bincount(edges[1])[edges[1]] > 1
     repeated = len(numpy.unique(edges[0][shared]))

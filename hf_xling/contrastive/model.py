@@ -37,7 +37,7 @@ class SentenceForm:
 
     Attributes:
         pooling: of the token vectors; a key of `EXPORTED_POOLING`.
-        prompts: what may stand before a text, by name, as sentence-transformers has them.
+        prompts: what may come before a text, by name, as sentence-transformers has them.
         default_prompt: the name of the one that `encode` puts there, if any.
         normalize: whether vectors are brought to length 1.
         lower: whether texts are put in lower case first.
@@ -51,7 +51,7 @@ class SentenceForm:
 
     @property
     def prompt(self) -> str:
-        """What stands before each text."""
+        """What is before each text."""
         return self.prompts.get(self.default_prompt, "") if self.default_prompt is not None else ""
 
 
@@ -127,7 +127,7 @@ class SimCSEModel(nn.Module):
 
         Returns:
             Sentence vectors (S, H) of the texts of all chunks, in their order; and, if chunks have masked tokens
-            (`TokenMasking`), the sum of the cross-entropies of what stood there.
+            (`TokenMasking`), the sum of the cross-entropies of what was there.
         """
         run = partial(checkpoint, self._encode, use_reentrant=False) if recompute else self._encode
         outputs = [run(chunk, with_mlp) for chunk in chunks]
@@ -234,7 +234,7 @@ class TokenMasking:
     probability: float
 
     def __call__(self, ids: Tensor) -> dict[str, Tensor]:
-        """`masked_ids`, and `mlm_labels`: what stood at the chosen tokens, else -100; both of the shape of `ids`."""
+        """`masked_ids`, and `mlm_labels`: what was at the chosen tokens, else -100; both of the shape of `ids`."""
         open_to_it = ~torch.isin(ids, torch.tensor(self.special, device=ids.device))
         chosen = open_to_it & (torch.rand(ids.shape, device=ids.device) < self.probability)
         fate = torch.rand(ids.shape, device=ids.device)

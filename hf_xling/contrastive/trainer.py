@@ -266,5 +266,5 @@ class SimCSETrainer(SharedTrainer):
 
 
 def _views(vectors: Tensor, inputs: dict[str, Any]) -> Tensor:
-    """(S, H) of the texts of all chunks, as they stand there, to (views, rows, H)."""
+    """(S, H) of the texts of all chunks, as they are there, to (views, rows, H)."""
     return vectors[inputs["places"]].unflatten(0, (-1, len(inputs["groups"])))

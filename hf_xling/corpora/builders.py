@@ -245,7 +245,7 @@ class CorpusBuilder(ABC):
 def check_filled(split: str, before: int, left: int, what: str) -> None:
     """An `InputError` if nothing is left of a split that had something."""
     if before and not left:
-        raise InputError(f"split {split}: each of its {before:,} {what} stands in a later split too")
+        raise InputError(f"split {split}: each of its {before:,} {what} is in a later split too")
 
 
 def build(spec: CorpusSpec, config: CorpusConfig) -> Counts:

@@ -99,7 +99,7 @@ class ExperimentsConfig:
             "target": language_code(self.language, "--language"),
         }
         if len(set(self.seeds)) != len(self.seeds):
-            raise InputError("--seeds: a seed stands twice")
+            raise InputError("--seeds: a seed is given twice")
         if self.jobs < 1:
             raise InputError(f"--jobs {self.jobs}: at least 1 is needed")
         for side in SIDES:

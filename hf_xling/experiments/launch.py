@@ -27,7 +27,7 @@ def launch(
         log: a file for what the script writes to stdout; its progress bars and its error line go to stderr as they are.
 
     Raises:
-        XlingError: the script failed; its own line about it stands above.
+        XlingError: the script failed; its own line about it is above.
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
     if accelerate_config is not None:
@@ -40,7 +40,7 @@ def launch(
         with open(log, "wb") as stream:
             status = subprocess.call(command, stdout=stream)
     if status != 0:
-        raise XlingError(f"trainers/{script}.py failed (exit status {status}); its own line stands above")
+        raise XlingError(f"trainers/{script}.py failed (exit status {status}); its own line is above")
 
 
 def config_file(name: str) -> Path:

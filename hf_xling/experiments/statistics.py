@@ -103,7 +103,7 @@ class Summary:
 def read_results(folder: str | Path) -> list[Run]:
     """The runs in `folder`, by language in order of first appearance, the baselines of each language last.
 
-    Where a `run_id` stands twice the last row counts, at the place of the first.
+    Where a `run_id` is given twice the last row counts, at the place of the first.
 
     Raises:
         InputError: there is no such file, it is empty, or a line is not a run; the message names the file and line.
@@ -133,8 +133,8 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
     """One summary per experiment and language, in the order of `runs`.
 
     Raises:
-        InputError: rows that stand in one mean, or in one comparison, come from different test sets, an experiment
-            has two figures of the paper, or its name stands under two languages or kinds.
+        InputError: rows that are in one mean, or in one comparison, come from different test sets, an experiment
+            has two figures of the paper, or its name is under two languages or kinds.
     """
     _require_same(runs, "task", "language")
     _require_same(runs, "n_test", "language")

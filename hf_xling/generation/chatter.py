@@ -85,7 +85,7 @@ class _Source:
 
 
 class Preambles:
-    """Finds what stands around an answer and belongs to the conversation: preambles, outer quotes, notes behind it.
+    """Finds what is around an answer and belongs to the conversation: preambles, outer quotes, notes behind it.
 
     What the source itself begins or ends with, or is quoted in, stays: of two preambles before an answer, one is left
     if the source has one. Of several variants, the first is the answer.
@@ -99,7 +99,7 @@ class Preambles:
         self._source_name = names[0].casefold() if len(set(names)) > 1 else ""
 
     def strip(self, source: str, text: str) -> tuple[str, str | None]:
-        """`text` without them, and what was taken away: None if nothing was; `…` stands for the text in between.
+        """`text` without them, and what was taken away: None if nothing was; `…` means the text in between.
 
         Stripping what is left takes nothing more away, unless there were more than `_LAYERS`.
         """

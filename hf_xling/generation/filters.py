@@ -68,7 +68,7 @@ class FilterConfig:
         default=0.3, metadata={"help": "greatest share of a sentence of the prompt that an answer may say again"}
     )
     max_repetition: float = field(
-        default=0.3, metadata={"help": "greatest share of an answer that repeats what stands before it"}
+        default=0.3, metadata={"help": "greatest share of an answer that repeats what is before it"}
     )
     min_numerals_kept: float = field(
         default=1.0, metadata={"help": "least share of the source's numerals that an answer has too"}

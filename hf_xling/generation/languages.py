@@ -33,7 +33,7 @@ LATIN = (
 
 @dataclasses.dataclass(frozen=True)
 class Language:
-    """A language as generation needs it. Where the built-in numbers come from stands in `languages.yaml`.
+    """A language as generation needs it. Where the built-in numbers come from is in `languages.yaml`.
 
     Attributes:
         code: ISO 639 code, as on the Hub (`ta`).
@@ -112,7 +112,7 @@ def base_code(code: str) -> str:
 
 
 def iso_code(code: str) -> str | None:
-    """The code that stands for `code` on the Hub, without region and script; None where it is no code of a language.
+    """The code for `code` on the Hub, without region and script; None where it is no code of a language.
 
     ISO 639 has two letters for some languages, which the Hub then wants, and three for all.
 

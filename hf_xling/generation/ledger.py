@@ -1,7 +1,7 @@
 """The ledger: append-only files of answers, so that no answer is lost or paid for twice.
 
 Each line is the CRC-32 of its content, a space, and JSON that begins with the key: `{"key": …, "text": …, …}`. A kill
-can tear only the last line; opening drops it. In memory stands where each answer lies, not the answer: a million of
+can tear only the last line; opening drops it. In memory is where each answer lies, not the answer: a million of
 them take some 200 MB.
 """
 
@@ -207,7 +207,7 @@ class Ledger:
 
 
 def _state(content: bytes) -> int:
-    """The number in `_STATES` of an entry. Within a text quotes are escaped, so these stand only where fields stand."""
+    """The number in `_STATES` of an entry. Within a text quotes are escaped, so these are only where fields are."""
     if b', "error": "' in content:
         return _FAILED
     start = content.find(_ENDING) + len(_ENDING)

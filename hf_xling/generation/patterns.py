@@ -13,7 +13,7 @@ import yaml
 class Patterns:
     """The patterns of a file as attributes, compiled when they are first asked for. Letter case makes no difference.
 
-    In the file, `{name}` stands for the pattern of that name above, and line breaks are no part of a pattern.
+    In the file, `{name}` means the pattern of that name above, and line breaks are no part of a pattern.
 
     Args:
         file: the name of the file.

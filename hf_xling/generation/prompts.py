@@ -35,7 +35,7 @@ LANGUAGE_NAMES = {"source_language", "language"}
 _JINJA = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
 _JINJA.globals.clear()
 del _JINJA.filters["random"]
-_MARK = "\0"  # stands for the source while the text around it is rendered
+_MARK = "\0"  # means the source while the text around it is rendered
 
 
 class _Constant(NamedTuple):
@@ -99,7 +99,7 @@ class PromptTemplate:
         return f"{constant.before}{self._marks.sub(lambda mark: f'{mark[0]} ', source)}{constant.after}"
 
     def unspaced(self, source: str) -> str:
-        """The source that stands as `source` in a rendered prompt: without the spaces that `render` put into marks."""
+        """The source in a rendered prompt: without the spaces that `render` put into marks."""
         return re.sub(f"({self._marks.pattern}) ", r"\1", source)
 
     def instruction_text(self, source_language: Language, language: Language) -> str:

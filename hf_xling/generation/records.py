@@ -33,7 +33,7 @@ class Request:
         parameters: sampling parameters, in the wire's own names.
         model_id, model_sha: what the endpoint says it serves (None where it does not say).
         sample: which of several answers to one prompt this is.
-        key: the name of the answer in the ledger: SHA-256 over all of the above (`source` stands in the prompt).
+        key: the name of the answer in the ledger: SHA-256 over all of the above (`source` is in the prompt).
     """
 
     source: str

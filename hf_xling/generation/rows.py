@@ -111,7 +111,7 @@ def write_rows(
     rows_per_part: int = ROWS_PER_PART,
     rows_per_batch: int = ROWS_PER_BATCH,
 ) -> Written:
-    """Write `accepted/` and `rejected/` in `folder`: each sample of each row of the input stands in one of them once.
+    """Write `accepted/` and `rejected/` in `folder`: each sample of each row of the input is in one of them once.
 
     Rows keep the order of the input. Both folders take the place of earlier ones when they are whole.
     """

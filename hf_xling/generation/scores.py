@@ -95,21 +95,21 @@ def _stem(word: str) -> str:
     return word[0] + _VOWELS.sub("", word[1:]).removesuffix("s")
 
 
-# A repeated part counts if it stands three times in a row and has this many characters, ...
+# A repeated part counts if it appears three times in a row and has this many characters, ...
 MIN_LOOP = 6
 # ... or twice in a row, each at least this long: natural doubling ("again and again") is of shorter words, ...
 MIN_DOUBLED = 10
-# ... or if it is this long, wherever it stood before.
+# ... or if it is this long, wherever it was before.
 MIN_REPEATED = 40
 _GRAM = 4
 
 
 def repetition(text: str, folded: str | None = None) -> float:
-    """The share of the characters of `text` that repeat what stands before them, 0 to 1: loops and doubled sentences.
+    """The share of the characters of `text` that repeat what is before them, 0 to 1: loops and doubled sentences.
 
     Case and punctuation make no difference, unless the text is mostly punctuation. Ordinary text has 0.0 (all 19,648
     sentences of SNLI's test split; 7 of 4,095 of Tamil Wikipedia have more). One pass in linear time, as in LZ77: a run
-    of characters that stand at one distance behind their copies is a repeated part.
+    of characters that are at one distance behind their copies is a repeated part.
 
     >>> repetition("the cat the cat the cat the cat")
     0.7419354838709677
@@ -125,7 +125,7 @@ def repetition(text: str, folded: str | None = None) -> float:
     for distance, start, stop in _repeats(text):
         length = stop - start
         loop = length >= max(2 * distance, MIN_LOOP)
-        doubled = distance >= MIN_DOUBLED and length >= distance - 1  # a space stands between the two
+        doubled = distance >= MIN_DOUBLED and length >= distance - 1  # a space is between the two
         if loop or doubled or length >= MIN_REPEATED:
             repeated += stop - max(start, end)
             end = stop
@@ -133,7 +133,7 @@ def repetition(text: str, folded: str | None = None) -> float:
 
 
 def _repeats(text: str) -> Iterator[tuple[int, int, int]]:
-    """(distance, start, stop) of parts of `text` that stand that many characters earlier as well, in order."""
+    """(distance, start, stop) of parts of `text` that are there that many characters earlier, too, in order."""
     latest: dict[str, int] = {}
     distance = start = 0
     last = len(text) - _GRAM + 1
@@ -151,7 +151,7 @@ def _repeats(text: str) -> Iterator[tuple[int, int, int]]:
         yield distance, start, len(text)
 
 
-# Digits of any script with what may stand between groups of them; `\d` is Unicode's decimal digits.
+# Digits of any script with what may be between groups of them; `\d` is Unicode's decimal digits.
 _NUMERAL = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|\d+(?:[.,'’٫٬\u00a0\u202f]\d+)*")
 _SEPARATOR = re.compile(r"\D")
 
@@ -196,7 +196,7 @@ def _whole(digits: str) -> str:
     return digits.lstrip("0") or "0"
 
 
-# Words in a row: fewer stand in sentences by chance.
+# Words in a row: fewer are in sentences by chance.
 _ECHO_GRAM = 4
 # Sentences of an instruction with fewer words ("Be brief.") are taken together with their neighbour.
 _MIN_PART = 5
@@ -213,7 +213,7 @@ _PROMPT_MARK = re.compile(
 class PromptEcho:
     """How much of the prompt an answer says again, 0 to 1.
 
-    Over the sentences of the instruction, the largest share of a sentence's word 4-grams that stand in the answer and
+    Over the sentences of the instruction, the largest share of a sentence's word 4-grams that are in the answer and
     not in its source; one 4-gram alone is chance and does not count. A mark of a prompt form (`### Response`,
     `<|eot_id|>`, `[INST]`) that the source lacks is 1.0.
 
@@ -329,7 +329,7 @@ def in_other_language(text: str, folded: str, code: str, known: Set[str] = froze
     if not plainly and not own and len(words) >= LEAST_WITHOUT_OWN:
         letters = _FOREIGN_LETTERS.get(code)
         strange = {word for word in words if letters and word not in known and letters.search(word)}
-        # English names stand in the midst of other scripts.
+        # English names occur within other scripts.
         same_script = {word for word in theirs if not word.isascii() or any(map(str.isascii, _lists()[code]))}
         plainly = len(same_script) >= 2 or len(strange) >= 2
     if not plainly:

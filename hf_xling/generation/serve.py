@@ -246,7 +246,7 @@ def _sampling_config(model: str, config: Path) -> str:
     """
     try:
         own = _read_mapping(_find_file(model, "generation_config.json"))
-    except InputError:  # an older checkpoint: what ends an answer stands in its config
+    except InputError:  # an older checkpoint: what ends an answer is in its config
         whole = _read_mapping(config)
         own = {name: whole[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id") if name in whole}
     return json.dumps({**own, "do_sample": True}, sort_keys=True)

@@ -60,7 +60,7 @@ def read_sources(config: GenerateConfig) -> Sources:
     """The texts of the input.
 
     Raises:
-        InputError: no such file or column, no rows, a value that is no text, or an id that is missing or stands twice.
+        InputError: no such file or column, no rows, a value that is no text, or an id that is missing or appears twice.
     """
     table = read_table(config.input, config.dataset_config, config.split).require_rows()
     columns = [table.column(name) for name in config.text_column]

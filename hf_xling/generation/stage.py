@@ -295,7 +295,7 @@ def describe(config: GenerateConfig, sources: Sources) -> str:
     if shown:
         form = config.template.form if config.template.form in FORMS else "of the prompt file"
         forms = {
-            "generate": f"sent as it stands, in the form {form}, whatever model is served "
+            "generate": f"sent as it is, in the form {form}, whatever model is served "
             "(--wire generate; --prompt has another)",
             "chat": "chat messages; the server puts them into the form of the model that it serves (--wire chat)",
         }

@@ -12,7 +12,7 @@ from hf_xling.generation.pool import Endpoint, Pool, backoff
 from hf_xling.generation.protocol import RequestError
 from hf_xling.generation.records import Completion, Request
 
-# How often a request is sent before its failure is final, by the kind of the failure; an `empty` answer then stands.
+# How often a request is sent before its failure is final, by the kind of the failure; an `empty` answer then counts.
 # Being overloaded is no fault of a request, and the window shrinks, so this may take long.
 MOST_TRIES = {
     "overloaded": 20,

@@ -236,7 +236,7 @@ class _Push:
 def _refuse_moving(tag: str | None, tags: dict[str, str], sha: str | None) -> None:
     """Tags stay where they are; `sha` is None for a commit that is still to be made."""
     if tag in tags and tags[tag] != sha:
-        raise Refusal(f"the tag {tag} stands on another commit, {tags[tag][:10]}; give another --tag")
+        raise Refusal(f"the tag {tag} is on another commit, {tags[tag][:10]}; give another --tag")
 
 
 def _number(tag: str) -> int:

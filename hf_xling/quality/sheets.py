@@ -98,7 +98,7 @@ def read_ratings(path: Path, texts: Mapping[int, str]) -> Ratings:
         if item not in texts:
             raise InputError(f"{where}, column `item`: {_shown(row['item'])} is none of the items 1 to {len(texts)}")
         if item in seen:
-            raise InputError(f"{where}, column `item`: {item} stands in {seen[item]} too; each item once is needed")
+            raise InputError(f"{where}, column `item`: {item} is in {seen[item]} too; each item once is needed")
         seen[item] = where.rpartition(", ")[2]
         if "text" in row and not _is_same(row["text"], texts[item], is_unicode):
             is_lost = not is_unicode or "??" in row["text"]

@@ -218,7 +218,7 @@ def _read_terms(path: Path | Traversable, where: str) -> dict[str, TermList]:
     for mapping in read_mappings(path, TermList, where):
         language, terms = mapping["language"], mapping["terms"]
         if not isinstance(language, str) or language in lists:
-            again = "stands there twice" if language in lists else "is no language code; put it in quotes"
+            again = "is there twice" if language in lists else "is no language code; put it in quotes"
             raise InputError(f"{where}: `language: {language}` {again}")
         if not isinstance(terms, dict) or not terms:
             raise InputError(f"{where}, language {language}: `terms` must be a mapping of groups of terms")

@@ -68,7 +68,7 @@ class RegressionScriptArguments:
             if self.dataset_name is not None and getattr(self, name) is not None:
                 raise InputError(f"--{name}: goes with --train_file; a dataset has splits of its own")
         if self.seeds is not None and len(set(self.seeds)) != len(self.seeds):
-            raise InputError("--seeds: a seed stands twice")
+            raise InputError("--seeds: a seed is given twice")
         if self.folds is not None and self.folds < 2:
             raise InputError(f"--folds {self.folds}: at least 2 are needed")
         if self.validation_share is None:

@@ -182,7 +182,7 @@ def _usable(table: Table, script: RegressionScriptArguments, read_label: Callabl
             if before != label:
                 raise BadRow(
                     "another label for the same text",
-                    f"the text stands in {table.row(earlier)} with label {before}, here with {label}",
+                    f"the text is in {table.row(earlier)} with label {before}, here with {label}",
                 )
         except BadRow as bad:
             if script.on_bad_row == "error":

@@ -53,7 +53,7 @@ class Cutter:
     """Cuts texts to what the model takes.
 
     Attributes:
-        tokenizer: of the model; its special tokens stand around each part.
+        tokenizer: of the model; its special tokens are around each part.
         max_length: tokens of a part at most, special tokens included.
         long_text: `truncate` keeps the side that the tokenizer keeps (as a rule the beginning), `head_tail` the
             beginning and the end, `windows` all of it, in overlapping parts of equal length.

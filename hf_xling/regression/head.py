@@ -17,7 +17,7 @@ from hf_xling.regression.tasks import Task, class_names, has_names
 from hf_xling.training.chunking import Side
 from hf_xling.training.pretrained import load_pretrained, side_of_padding, token_positions
 
-SETTINGS = "hf_xling"  # the key in config.json under which stands how texts were cut
+SETTINGS = "hf_xling"  # the key in config.json that says how texts were cut
 # Beside an adapter, which has no config.json of its own: with one, transformers would look for a whole model there.
 SETTINGS_FILE = "hf_xling.json"
 TEXTS = 128  # that a head is tried on, at most

@@ -57,7 +57,7 @@ def parts_of(script: RegressionScriptArguments, args: RegressionConfig) -> list[
 def run_identity(script: RegressionScriptArguments, args: RegressionConfig, *more: Any) -> dict[str, Any]:
     """What makes one launch another: the fields that were given, with data and model by their content.
 
-    Which seeds stand beside each other in a folder makes no difference to any of them.
+    Which seeds are beside each other in a folder makes no difference to any of them.
     """
     fields = by_content(given_fields(script, args, *more), _SOURCES)
     left_out = {"seeds", "resume_from_checkpoint"} if is_own_checkpoint(args) else {"seeds"}
@@ -73,7 +73,7 @@ def is_trained(script: RegressionScriptArguments, args: RegressionConfig, *more:
 def cross_validation(dataset: Dataset, folds: int) -> Iterator[tuple[Dataset, Dataset]]:
     """(training part, tested part) of each fold; the folds depend on the texts alone, not on a training's seed.
 
-    A text that stands in several rows, in whatever spelling (`fold`), stands in one fold, so that no training is tested
+    A text that is in several rows, in whatever spelling (`fold`), is in one fold, so that no training is tested
     on what it has seen.
 
     Raises:

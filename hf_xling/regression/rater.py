@@ -107,7 +107,7 @@ class Rater:
 
 
 def _adapter_settings(name: str, revision: str | None) -> dict[str, Any] | None:
-    """What stands beside an adapter (`head.SETTINGS_FILE`); None for a whole checkpoint, or where there is nothing."""
+    """What is beside an adapter (`head.SETTINGS_FILE`); None for a whole checkpoint, or where there is nothing."""
     try:
         path = cached_file(name, SETTINGS_FILE, revision=revision or "main")
     except OSError:

@@ -249,7 +249,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"`{next(name for name in names if names.count(name) > 1)}` stands twice in an object")
+        raise ValueError(f"`{next(name for name in names if names.count(name) > 1)}` appears twice in an object")
     return found
 
 

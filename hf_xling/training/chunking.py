@@ -83,7 +83,7 @@ def neutral_side(run: Callable[[dict[str, Any]], Tensor], texts: Sequence[numpy.
 
 
 def places(parts: Sequence[Sequence[int]]) -> Tensor:
-    """Where each text stands among those of all passes: (texts,) int64."""
+    """Where each text is among those of all passes: (texts,) int64."""
     order = torch.tensor([place for part in parts for place in part])
     found = torch.empty(len(order), dtype=torch.long)
     found[order] = torch.arange(len(order))

@@ -20,7 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 def panels(monkeypatch):
-    """What stands in the panels of the figure that was drawn: the lines of each by its title, with its legend."""
+    """What is in the panels of the figure that was drawn: the lines of each by its title, with its legend."""
     found = {}
 
     def read(figure: Figure, path):

@@ -82,7 +82,7 @@ def test_a_batch_of_one_group_teaches_nothing(bert_folder, sentences, tmp_path):
 
 
 def test_a_batch_of_one_row_teaches_nothing(bert_folder, sentences, tmp_path):
-    """It stands alone at the end of an epoch where that is not left out."""
+    """It is alone at the end of an epoch where that is not left out."""
     corpus = Dataset.from_dict({"anchor": sentences[: BATCH + 1]})
     trainer = train(bert_folder, corpus, tmp_path / "run", max_steps=4, dataloader_drop_last=False)
     first, alone, *_ = losses(trainer)

@@ -12,17 +12,17 @@ def test_what_is_said_of_splits_needs_splits(corpus, built, tmp_path):
     body = card(built("snli_sentences"))[1]
     assert (
         "There is one split, `train`." in body
-        and "stands in the last split" not in body
+        and "is in the last split" not in body
         and "later split, exactly" not in body
     )
     (tmp_path / "test.jsonl").write_text('{"premise": "A bird sings.", "hypothesis": "It sleeps."}\n')
     fields = {"test_file": str(tmp_path / "test.jsonl")}
     body = card(corpus("snli_sentences", output=tmp_path / "two", **fields))[1]
     assert "nothing that comes from a sentence of `test` is in `train`" in body
-    assert "No text stands in a later split, exactly or nearly." in body and "are still there" not in body
+    assert "No text is in a later split, exactly or nearly." in body and "are still there" not in body
     (tmp_path / "test.jsonl").write_text('{"premise": "a\\u200d DOG runs.", "hypothesis": "It sleeps."}\n')
     body = card(corpus("snli_sentences", output=tmp_path / "leaks", **fields))[1]
-    assert "exactly or nearly (1 texts), are still there" in body and "No text stands" not in body
+    assert "exactly or nearly (1 texts), are still there" in body and "No text is" not in body
 
 
 def test_what_is_said_of_generated_text_needs_some(built):
@@ -107,4 +107,4 @@ def test_the_test_set_is_whole_only_where_it_is(files, tmp_path):
 
 def test_one_split_has_no_later_one(files, tmp_path):
     body = card(build(tmp_path / "d", *files(train=[(text, 1) for text in reviews(3)]))[0])[1]
-    assert "without the rows that stand in a later split" not in body and "Rows of the last split" not in body
+    assert "without the rows that are in a later split" not in body and "Rows of the last split" not in body

@@ -36,9 +36,7 @@ def test_33_of_121_test_rows_stand_in_train_and_go_from_train(tamil):
     front, body = card(folder)
     assert "| train | test | 33 | 0 |" in body and "| test | train | 33 | 0 |" in body
     assert "| train | train, a second time | 0 | 0 |" in body
-    assert (
-        "33 rows of train stand in a later split, exactly or nearly. `clean` is without them; `raw` has them." in body
-    )
+    assert "33 rows of train are in a later split, exactly or nearly. `clean` is without them; `raw` has them." in body
     assert front["language"] == ["ta"] and front["configs"][0]["config_name"] == "clean"
     assert front["configs"][0]["default"] is True and "default" not in front["configs"][1]
 
@@ -127,7 +125,7 @@ def test_near_duplicates_leak_as_well_and_the_threshold_says_how_near(files, tmp
         r"^\| train \| 1 \| .*… \| test \| 1 \| .*… \| 0\.9\d \|$", body, re.M
     )
     folder, counts = build(tmp_path / "strict", *argv, "--near_threshold", "1")
-    assert counts["clean", "train"]["leaked"] == 0 and "No row stands in a later split." in card(folder)[1]
+    assert counts["clean", "train"]["leaked"] == 0 and "No row is in a later split." in card(folder)[1]
 
 
 def test_duplicates_within_a_split_are_reported_with_three_examples_and_stay(files, tmp_path):
@@ -150,7 +148,7 @@ def test_the_rating_stage_reads_clean_and_raw_says_why_it_does_not(files, tmp_pa
     splits = load_splits(RegressionScriptArguments(**told, dataset_config="clean")).datasets
     assert splits["train"].to_list() == load(folder, "clean") and splits["train"]["label"] == [1, 2, 1]
     assert splits["test"].to_list() == load(folder, "clean", "test") and len(splits["validation"]) == 1
-    with pytest.raises(InputError, match=r"row 3: the text stands in row 1 with label 1\.0, here with 4\.0"):
+    with pytest.raises(InputError, match=r"row 3: the text is in row 1 with label 1\.0, here with 4\.0"):
         load_splits(RegressionScriptArguments(**told, dataset_config="raw", clean=True))
 
 

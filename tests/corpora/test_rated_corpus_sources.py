@@ -131,14 +131,14 @@ def test_the_same_run_is_the_same_and_another_is_refused(tamil, tmp_path):
         (
             {"train": [("a", 1)], "test": [("A", 1)]},
             [],
-            "split train: each of its 1 usable rows stands in a later split",
+            "split train: each of its 1 usable rows is in a later split",
         ),
         ({"train": [("a", 1)]}, ["--near_threshold", "0"], "--near_threshold 0.0: 0.1 to 1 is needed"),
         ({"train": [("a", 1)]}, ["--label_map", "Happy"], "NAME=NUMBER is needed"),
         (
             {"train": [("a", 1)]},
             ["--label_map", "a=1", "a=2"],
-            "--label_map: `a` stands twice",
+            "--label_map: `a` is given twice",
         ),
         ({"train": [("a", 1)]}, ["--label_map", "a=nan"], "NAME=NUMBER is needed"),
     ],

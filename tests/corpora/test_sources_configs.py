@@ -150,7 +150,7 @@ def test_a_train_split_that_the_test_split_empties_is_not_left_out(tmp_path, cap
     (tmp_path / "test.txt").write_text(test)
     argv = ["--source", str(tmp_path / "train.txt"), "--test_file", str(tmp_path / "test.txt"), *more]
     assert run_command(partial(build, snli_sentences.SPEC), [*argv, "--output_dir", str(tmp_path / "d")]) == 2
-    assert "split train: each of its 1 texts stands in a later split too" in capsys.readouterr().err
+    assert "split train: each of its 1 texts is in a later split too" in capsys.readouterr().err
     assert not list((tmp_path / "d").rglob("*.parquet"))
 
 

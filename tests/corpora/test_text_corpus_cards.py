@@ -104,7 +104,7 @@ def test_the_card_tells_sources_counts_and_models(built, stage_1):
     _, body = card(built("snli_paraphrased", "paraphrase", repo_id="me/mine"))
     assert f"`nli.jsonl` (SHA-256 `{file_hash(stage_1 / 'nli.jsonl')}`)" in body
     assert "| train |           3 |       1 |          0 |          0 |     4 |        0 |" in body  # of the source
-    # `A dog runs.` stands in two rows of the source, and so does its paraphrase.
+    # `A dog runs.` is in two rows of the source, and so is its paraphrase.
     assert "| train |      4 |         4 |          1 |      0 |    7 |" in body  # sentences
     assert "| train |         4 |          1 |      0 |    3 |" in body  # pairs
     assert "org/writer" in body and "abc123" in body and 'load_dataset("me/mine", "pairs"' in body

@@ -64,7 +64,7 @@ def rows(folder, config, split):
 def test_what_comes_from_a_sentence_of_test_is_in_test_alone(nli, tmp_path):
     closing = build(snli_tamil_paraphrased, nli, tmp_path / "c", runs=("translate", "paraphrase-translate"))
     test, train = rows(tmp_path / "c", "pairs", "test"), rows(tmp_path / "c", "pairs", "train")
-    in_test = {TEST[0][0], "Nobody sings."}  # the hypothesis stands in both
+    in_test = {TEST[0][0], "Nobody sings."}  # the hypothesis is in both
     assert {row["anchor"] for row in test} == in_test and len(test) == 4
     assert {row["anchor"] for row in train} == {
         "A dog runs over the green grass.",

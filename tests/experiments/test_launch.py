@@ -82,7 +82,7 @@ def test_help_is_the_scripts_own_and_needs_no_launch(commands, script, option, c
 
 def test_a_failure_is_an_error_with_its_status(monkeypatch):
     monkeypatch.setattr(subprocess, "call", lambda command, **kwargs: 3)
-    with pytest.raises(XlingError, match=r"trainers/simcse.py failed \(exit status 3\); its own line stands above"):
+    with pytest.raises(XlingError, match=r"trainers/simcse.py failed \(exit status 3\); its own line is above"):
         launch("simcse", [])
 
 

@@ -15,7 +15,7 @@ from hf_xling.generation.records import Completion
 # What it serves
 
 TGI = {"model_id": "org/m", "model_sha": "abc", "max_concurrent_requests": 64, "version": "3.3"}
-NO_INFO = {  # what stands in place of TGI's /info elsewhere
+NO_INFO = {  # what is in place of TGI's /info elsewhere
     "none": lambda: httpx.Response(404),
     "detail": lambda: httpx.Response(404, json={"detail": "Not Found"}),
     "error": lambda: httpx.Response(500, text="oops"),

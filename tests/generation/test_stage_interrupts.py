@@ -185,7 +185,7 @@ def test_an_interruption_of_the_check_of_one_row_ends_the_run(tmp_path):
         server.open.set()
 
 
-# A full disk. What stands in for it is a limit on the size of files; see `test_ledger_disk`.
+# A full disk. What takes its place is a limit on the size of files; see `test_ledger_disk`.
 
 LIMITED = """
 import resource, sys

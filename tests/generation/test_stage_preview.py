@@ -53,7 +53,7 @@ def test_a_dry_run_shows_the_form_that_would_be_sent(tmp_path, arguments, native
     """Where that is for the endpoint to say, both."""
     shown = dry_run(tmp_path, *arguments, f"--task={task}", "--language=ta")
     mark = {"llama3": "<|start_header_id|>user", "alpaca": "### Instruction:"}[form]
-    assert (mark in shown, f"sent as it stands, in the form {form}, whatever model" in shown) == (native, native)
+    assert (mark in shown, f"sent as it is, in the form {form}, whatever model" in shown) == (native, native)
     assert ("user: " in shown, "chat messages; the server puts them into the form" in shown) == (chat, chat)
     assert ("of an endpoint whose /info is TGI's" in shown) == (native and chat)
     assert shown.count("A dog runs.") == native + chat

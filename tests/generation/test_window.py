@@ -74,7 +74,7 @@ def test_each_kind_of_failure_has_its_number_of_tries(kind, most):
     recorded = send_all(pool_of(client), requests(4))
     assert client.tries == {"0": most, "1": most, "2": 1, "3": 1}
     assert recorded["0"] == Completion("x")
-    assert recorded["1"] == (Completion("") if kind == "empty" else Completion(None, error=kind))  # `empty` stands
+    assert recorded["1"] == (Completion("") if kind == "empty" else Completion(None, error=kind))  # `empty` counts
 
 
 @pytest.mark.parametrize("kind", ["refused", "denied"])

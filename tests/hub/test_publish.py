@@ -109,7 +109,7 @@ def test_a_tag_names_one_commit(hub, call, tmp_path):
     again = call(publish, folder, "org/tagged", tag="first")
     assert (again["commit"], again["tag"], again["is_new"]) == (first["commit"], "first", False)
     commits = len(hub.asked("commit"))
-    with pytest.raises(ClientError, match="the tag first stands on another commit"):
+    with pytest.raises(ClientError, match="the tag first is on another commit"):
         call(publish, write_dataset(folder, TREES), "org/tagged", tag="first")
     assert len(hub.asked("commit")) == commits
     assert call(publish, folder, "org/tagged")["tag"] == "v1"
@@ -207,7 +207,7 @@ def test_rights_and_tag_are_asked_for_before_a_corpus_is_built(hub, call, tmp_pa
     call(publish, write_dataset(tmp_path / "data", FRUITS), "org/released", tag="v1")
     for repo_id, token, line in (
         ("org/new", READER, "has no right to write there"),
-        ("org/released", WRITER, "the tag v1 stands on another commit"),
+        ("org/released", WRITER, "the tag v1 is on another commit"),
     ):
         status, _, err = call(command, REVIEWS, [*argv, "--repo_id", repo_id, "--tag", "v1"], token)
         assert status == 2 and line in err and err.rstrip().endswith("nothing has been done yet")

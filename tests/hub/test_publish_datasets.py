@@ -183,7 +183,7 @@ def test_a_tag_that_is_there_and_a_branch_that_is_not_are_told_before_the_work(c
     call(push, "org/taken", "default", {"text": ["A dog runs."]})
     call(tag, "org/taken", "v1")
     assert call(access, "org/taken", tag="v2", revision="main") == "org/taken" == call(access, "org/taken")
-    with pytest.raises(ClientError, match=r"the tag v1 stands on another commit.*nothing has been done yet"):
+    with pytest.raises(ClientError, match=r"the tag v1 is on another commit.*nothing has been done yet"):
         call(access, "org/taken", tag="v1")
     for name in ("org/taken", "org/none"):
         with pytest.raises(ClientError, match="has no branch dev, which --hub_revision gives; it has main"):

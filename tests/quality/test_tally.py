@@ -122,7 +122,7 @@ HEADER = "item,adequacy,fluency\n"
         (HEADER + "1,good,4\n", r"column `adequacy`: 'good'; a whole number"),
         (HEADER + "13,4,4\n", r"row 1 \(line 2\), column `item`: '13' is none of the items 1 to 12"),
         (HEADER + ",4,4\n", r"column `item`: '' is none of the items"),
-        (HEADER + "1,4,4\n\n1,4,4\n", r"row 2 \(line 4\), column `item`: 1 stands in row 1 \(line 2\) too"),
+        (HEADER + "1,4,4\n\n1,4,4\n", r"row 2 \(line 4\), column `item`: 1 is in row 1 \(line 2\) too"),
         (HEADER + "1,,\n", r"a\.csv: holds no rating"),
         (HEADER + "1,4,4,5\n", r"row 1 \(line 2\): has 4 cells; the header has 3"),
         (HEADER + '1,"4,4\n', r"a\.csv, line 2: not valid CSV"),

@@ -87,7 +87,7 @@ def test_lists_of_both_languages_have_the_same_categories():
         ("language: te\nterms: {a: {b: 'x-y'}}\n", "'x-y' is no single word"),
         (
             "language: te\nterms: {a: {b: c}}\n---\nlanguage: te\nterms: {a: {b: c}}\n",
-            "`language: te` stands there twice",
+            "`language: te` is there twice",
         ),
     ],
 )

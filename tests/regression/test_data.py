@@ -162,7 +162,7 @@ def test_labels_out_of_range_are_named_and_its_ends_are_in_it(tmp_path):
 def test_a_text_with_two_labels_names_both_rows(tmp_path):
     rows = ["other,1", "x,1", '"same\ntext",2', "y,1", "z,1", "q,1", '"same\ntext",4']
     train = write(tmp_path / "train.csv", rows)
-    message = f"{train}, row 7 (line 9): the text stands in row 3 (line 4) with label 2.0, here with 4.0"
+    message = f"{train}, row 7 (line 9): the text is in row 3 (line 4) with label 2.0, here with 4.0"
     assert failure(train_file=train) == message
     dropped = load(train_file=train, on_bad_row="drop")
     assert labels(dropped) == [1.0, 1.0, 2.0, 1.0, 1.0, 1.0]
@@ -179,7 +179,7 @@ def test_a_text_with_one_label_may_stand_twice_and_in_two_splits_with_two(tmp_pa
 def test_texts_that_are_one_when_cleaned_contradict_each_other(tmp_path):
     train = write(tmp_path / "train.csv", ["good &amp; bad,2", "good & bad,3"])
     assert labels(load(train_file=train)) == [2.0, 3.0]
-    assert "row 2 (line 3): the text stands in row 1 (line 2) with label 2.0" in failure(train_file=train, clean=True)
+    assert "row 2 (line 3): the text is in row 1 (line 2) with label 2.0" in failure(train_file=train, clean=True)
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,7 @@ def test_texts_that_are_one_when_cleaned_contradict_each_other(tmp_path):
 )
 def test_texts_that_read_alike_contradict_each_other(tmp_path, other):
     train = write(tmp_path / "train.csv", ["good film,2", f"{other},3", "good film,2", f"{other},2"])
-    assert "row 2 (line 3): the text stands in row 1 (line 2) with label 2.0, here with 3.0" in failure(
-        train_file=train
-    )
+    assert "row 2 (line 3): the text is in row 1 (line 2) with label 2.0, here with 3.0" in failure(train_file=train)
     splits = load(train_file=train, on_bad_row="drop")
     assert splits.datasets["train"]["text"][:] == ["good film", "good film", other]
 
@@ -269,7 +267,7 @@ def test_a_label_map_needs_names_and_finite_numbers(item):
 
 
 def test_a_label_map_names_each_label_once():
-    with pytest.raises(InputError, match="--label_map: `Sad` stands twice"):
+    with pytest.raises(InputError, match="--label_map: `Sad` is given twice"):
         RegressionScriptArguments(model_name_or_path="m", train_file="t.csv", label_map=["Sad=0", "Sad=1"])
 
 
@@ -278,7 +276,7 @@ def test_script_arguments_that_contradict_each_other_are_refused():
         RegressionScriptArguments(model_name_or_path="m")
     with pytest.raises(InputError, match="one of --dataset_name and --train_file is needed"):
         RegressionScriptArguments(model_name_or_path="m", dataset_name="d", train_file="t.csv")
-    with pytest.raises(InputError, match="--seeds: a seed stands twice"):
+    with pytest.raises(InputError, match="--seeds: a seed is given twice"):
         RegressionScriptArguments(model_name_or_path="m", train_file="t.csv", seeds=[1, 2, 1])
 
 
@@ -381,7 +379,7 @@ def test_classes_have_bad_rows_too(tmp_path):
     )
     path.write_text("\n".join([*lines[:2], lines[7]]), "utf-8")
     assert failure(task="classification", train_file=path).endswith(
-        "row 3: the text stands in row 1 with label x, here with y"
+        "row 3: the text is in row 1 with label x, here with y"
     )
 
 

@@ -111,7 +111,7 @@ def test_clamped_and_rounded(ensemble, reviews, tmp_path):
 def test_cleaned(ensemble, reviews, tmp_path):
     predict(ensemble, reviews, tmp_path / "out.jsonl", "--clean")
     row = read(tmp_path / "out.jsonl")[-1]
-    assert row["text"] == "the <b>dog</b> &amp; cat", "the input stands as it was"
+    assert row["text"] == "the <b>dog</b> &amp; cat", "the input is as it was"
     wanted = RatingEnsemble.from_pretrained(ensemble).predict(["the dog & cat"]).mean[0]
     assert row["prediction"] == pytest.approx(wanted, abs=1e-5)
 

@@ -386,7 +386,7 @@ def test_the_scale_of_the_labels_is_nothing_to_training(bert_folder, rated, tmp_
         results[name] = (predicted - shift) / scale
         mean = sum(labels) / len(labels)
         untrained = RegressionTrainer(str(bert_folder), configure(tmp_path / "new"), rows).predict(rows).predictions
-        assert abs(untrained.mean() - mean) < 2 * numpy.std(labels), "the head stands in the units from the start"
+        assert abs(untrained.mean() - mean) < 2 * numpy.std(labels), "the head is in the units from the start"
     assert results["plain"].std() > 0.2, "nothing was learnt"
     for name, found in results.items():
         assert abs(found - results["plain"]).max() < (0.02 if name == "far" else 5e-3), name
@@ -438,7 +438,7 @@ def test_early_stopping_wants_a_validation_set(bert_folder, rated, tmp_path):
         RegressionTrainer(str(bert_folder), configure(tmp_path, **STOPPING), rated)
 
 
-# What stands at each checkpoint
+# What is at each checkpoint
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(0.25, -0.25), (1.0, 0.0), (25.0, -25.0), (3.0, 1000.0)])

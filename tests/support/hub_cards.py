@@ -31,7 +31,7 @@ _FIELDS = {
 
 
 def front_matter(card: str) -> Any:
-    """What stands between the first two lines of dashes; None without them.
+    """What is between the first two lines of dashes; None without them.
 
     Raises:
         yaml.YAMLError: it is no YAML.

@@ -187,7 +187,7 @@ def test_an_array_of_objects_is_a_table(file, name, indent):
         ('[{"text": "a"}, 5]', ", row 2: is int; an object is needed"),
         ('[{"text": "a"},\n{"text": }]', ", line 2: not valid JSON: Expecting value"),
         ('[{"text": "a"}]\n[{"text": "b"}]\n', ", line 2: not valid JSON: Extra data"),
-        ('{"text": "a"}\n{"text": "a", "text": "b"}\n', ", line 2: not valid JSON: `text` stands twice"),
+        ('{"text": "a"}\n{"text": "a", "text": "b"}\n', ", line 2: not valid JSON: `text` appears twice"),
         ('{\n  "text": "a"\n}\n', ", line 1: not valid JSON"),
     ],
 )

@@ -98,7 +98,7 @@ def test_an_interrupted_run_of_seeds_goes_on_where_it_was(bert_folder, files, tm
 
     def interrupted(self, *args, **kwargs):
         steps.append(self.args.seed)
-        if len(steps) == 9:  # the third of the second seed, whose first checkpoint stands
+        if len(steps) == 9:  # the third of the second seed, whose first checkpoint remains
             raise KeyboardInterrupt
         return step(self, *args, **kwargs)
 

@@ -459,7 +459,7 @@ def test_optimisers_as_classes_and_callbacks(make, kind):
     optimizer = trainer.optimizer.optimizer
     assert type(optimizer) is torch.optim.SGD and optimizer.defaults["momentum"] == 0.5 and seen == [1, 2]
     assert 0.25 in [group["initial_lr"] for group in optimizer.param_groups]
-    if kind == "regression":  # the head stands in the ratings' units
+    if kind == "regression":  # the head is in the ratings' units
         rates = sorted({group["initial_lr"] for group in optimizer.param_groups})
         assert rates == pytest.approx(sorted([0.25, 0.25 * trainer.task.deviation**2]))
         assert "a class of torch.optim.Optimizer" in refusal(make, kind, optimizer_cls_and_kwargs=(lambda: None, {}))

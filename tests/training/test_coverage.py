@@ -77,7 +77,7 @@ def test_a_sample_is_enough(wordpiece):
 
 
 def from_file(vocabulary, **fields):
-    """A tokenizer of words whose unknown token stands in its file alone."""
+    """A tokenizer of words whose unknown token is in its file alone."""
     bare = Tokenizer(models.WordLevel(vocab=vocabulary, unk_token="<unk>"))
     bare.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(tokenizer_object=bare, **fields)
