@@ -7,6 +7,7 @@ is named, shows the rest.
 import copy
 import dataclasses
 import inspect
+from pathlib import Path
 import json
 
 import numpy
@@ -59,15 +60,15 @@ WORKS = {
         ),
         CHECKED,
     ),
-    "weight_decay": "test_optimisation.py",
-    "gradient_accumulation_steps": "test_regression_trainer.py",
+    "weight_decay": "regression/test_optimisation.py",
+    "gradient_accumulation_steps": "regression/test_trainer.py",
     "activation_checkpointing": "contrastive/test_trainer.py",
     "activation_checkpointing_kwargs": "contrastive/test_trainer.py",
     "gradient_checkpointing": "contrastive/test_trainer.py",  # the old names of both
     "gradient_checkpointing_kwargs": "contrastive/test_trainer.py",
     "torch_compile": "contrastive/test_trainer_compilation.py",
     "restore_callback_states_from_checkpoint": "contrastive/test_trainer_evaluation.py",
-    **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_strategy", "hub_revision"), "test_publish_models.py"),
+    **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_strategy", "hub_revision"), "hub/test_publish_models.py"),
 }
 ONE_DEVICE = "training runs on one device, or with DDP on several"
 REFUSED = {
@@ -176,6 +177,12 @@ def test_the_table_has_every_field(kind):
     """A new one of a later transformers is to be thought about, and added here."""
     assert {field.name for field in dataclasses.fields(TrainingArguments) if field.init} <= TABLE[kind].keys()
     assert not REFUSED.keys() & (WORKS.keys() | BY_KIND[kind].keys()) and not WORKS.keys() & BY_KIND[kind].keys()
+
+
+@kinds
+def test_the_files_that_the_table_names_are_there(kind):
+    named = {where for where in TABLE[kind].values() if isinstance(where, str) and where.endswith(".py")}
+    assert named and [where for where in named if not (Path(__file__).parents[1] / where).is_file()] == []
 
 
 @kinds
