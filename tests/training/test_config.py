@@ -7,8 +7,8 @@ is named, shows the rest.
 import copy
 import dataclasses
 import inspect
-from pathlib import Path
 import json
+from pathlib import Path
 
 import numpy
 import pytest
