@@ -82,6 +82,7 @@ def test_help_of_each_stage(stage: str, command: Callable[..., Ended]) -> None:
         assert "--model_name_or_path" in result.stdout and "--torch_compile" not in result.stdout
 
 
+CORPORA = [path.stem for path in (Path(__file__).parents[1] / "dataset_scripts").glob("[!_]*.py")]
 # What takes seconds to import. TrainingArguments, which the trainings' options are, comes with torch and scipy.
 HEAVY = ("torch", "datasets", "sklearn", "matplotlib", "scipy", "accelerate", "peft", "pandas")
 
@@ -90,13 +91,18 @@ def test_help_and_usage_errors_load_nothing_heavy() -> None:
     """The scripts of the trainings, which alone know their options, come last: they load torch."""
     code = f"""\
 import sys
+from functools import partial
+from importlib import import_module
 import hf_xling.cleaning
 from hf_xling.cli import LAUNCHED, STAGES, run
+from hf_xling.corpora.builders import main
 from hf_xling.errors import InputError
-for stage in sorted(STAGES, key=lambda stage: stage in LAUNCHED):
+commands = {{name: partial(main, import_module(f"hf_xling.dataset_scripts.{{name}}").SPEC) for name in {CORPORA}}}
+commands |= {{stage: lambda argv, stage=stage: run([stage, *argv]) for stage in STAGES}}
+for stage in sorted(commands, key=lambda stage: stage in LAUNCHED):
     for options in ([] if stage in LAUNCHED else [["--nonsense", "1"]]) + [["--help"]]:
         try:
-            run([stage, *options])
+            commands[stage](options)
         except (SystemExit, InputError):
             pass
     print("loaded:", stage, *(name for name in {HEAVY} if name in sys.modules))
@@ -106,7 +112,7 @@ for stage in sorted(STAGES, key=lambda stage: stage in LAUNCHED):
     lines = [line.split()[1:] for line in result.stdout.splitlines() if line.startswith("loaded: ")]
     for stage, *loaded in lines:
         assert set(loaded) <= ({"torch", "scipy", "accelerate", "peft"} if stage in LAUNCHED else set()), stage
-    assert len(lines) == len(STAGES)
+    assert len(lines) == len(STAGES) + len(CORPORA)
 
 
 def test_unknown_option_names_the_nearest(tmp_path: Path, command: Callable[..., Ended]) -> None:

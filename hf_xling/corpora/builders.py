@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import datasets
 import pyarrow
 
 import hf_xling
@@ -124,7 +123,7 @@ class CorpusBuilder(ABC):
     """
 
     template: ClassVar[str]  # of the card
-    features: ClassVar[Mapping[str, datasets.Features]]  # of the rows of each config
+    schemas: ClassVar[Mapping[str, pyarrow.Schema]]  # of the rows of each config
     duplicates: Duplicates
     counts: Counts
 
@@ -188,7 +187,7 @@ class CorpusBuilder(ABC):
             self.renew(output)
             return (runs.read_run(output) or {})["counts"]
         tables = self.tables()
-        files = {name: write_config(splits, self.features[name], output / name) for name, splits in tables.items()}
+        files = {name: write_config(splits, self.schemas[name], output / name) for name, splits in tables.items()}
         rows = {name: sum(map(len, splits.values())) for name, splits in tables.items()}
         # Where it is pushed under a name that was given later, that is put into the card.
         repo_id = self.config.repo_id or f"org/{self.name.replace('_', '-')}"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-import datasets
 import numpy
 import pyarrow
 
@@ -27,8 +26,7 @@ from hf_xling.recipes import option
 from hf_xling.tables import SPLITS, Table, read_table, row_ids, split_names
 
 CONFIGS = ("clean", "raw")  # the first is the dataset's default
-_TEXT = datasets.Value("string")
-FEATURES = datasets.Features({"id": _TEXT, "text": _TEXT, "label": datasets.Value("float64")})
+SCHEMA = pyarrow.schema({"id": pyarrow.string(), "text": pyarrow.string(), "label": pyarrow.float64()})
 # Why a row of the source is not in a config. `leaked`: is in a later split too, exactly or nearly; `contradicting`:
 # has the text of an earlier row of its split with another label. Rows with one of the other reasons are in no config.
 REASONS = ("no text", "empty text", "no label", "label no number", "leaked", "contradicting")
@@ -144,7 +142,7 @@ class RatedCorpusBuilder(CorpusBuilder):
     """
 
     template = "rated_dataset_card"
-    features = dict.fromkeys(CONFIGS, FEATURES)
+    schemas = dict.fromkeys(CONFIGS, SCHEMA)
     spec: RatedCorpusSpec
     config: RatedCorpusConfig
 
@@ -171,7 +169,7 @@ class RatedCorpusBuilder(CorpusBuilder):
             kept = usable.filter(pyarrow.array(is_kept))
             check_filled(split, len(usable), len(kept), "usable rows")
             rows = kept if name == "raw" else kept.filter(pyarrow.array(_agrees(kept)))
-            found[name][split] = rows.select(["id", name, "label"]).rename_columns(FEATURES.arrow_schema.names)
+            found[name][split] = rows.select(["id", name, "label"]).rename_columns(SCHEMA.names)
             lost = {"leaked": len(usable) - len(kept), "contradicting": len(kept) - len(rows)}
             reasons = {reason: (self.unusable[split] | lost).get(reason, 0) for reason in REASONS}
             total = {"source rows": len(usable) + self.unusable[split].total()}

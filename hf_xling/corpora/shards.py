@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import datasets
 import pyarrow
 import pyarrow.parquet
 
@@ -18,7 +17,7 @@ ROWS_PER_GROUP = 50_000  # of Parquet; so many rows are copied at a time
 
 def write_config(
     splits: Mapping[str, pyarrow.Table],
-    features: datasets.Features,
+    schema: pyarrow.Schema,
     folder: Path,
     rows_per_shard: int = ROWS_PER_SHARD,
 ) -> list[dict[str, str]]:
@@ -28,11 +27,14 @@ def write_config(
     and its card, and would give out other rows that have the same card.
 
     Args:
-        splits: the rows of each split, one or more; columns that `features` does not name are left out.
-        features: `load_dataset` gives the rows with these.
+        splits: the rows of each split, one or more; columns that `schema` does not name are left out.
+        schema: of the rows; `load_dataset` gives them with its types.
         folder: its name is that of the config.
         rows_per_shard: the most rows of a file; the files of a split have equally many, or one more.
     """
+    from datasets import Features  # here: a script's --help does not need it
+
+    schema = Features.from_arrow_schema(schema).arrow_schema  # with what `datasets` writes into a file's metadata
     files = []
     with runs.written_aside(folder) as aside:
         aside.mkdir()
@@ -41,7 +43,7 @@ def write_config(
             ends = [len(table) * number // shards for number in range(shards + 1)]
             written = [aside / f"{split}-{number:05d}-of-{shards:05d}.parquet" for number in range(shards)]
             for path, start, end in zip(written, ends[:-1], ends[1:], strict=True):
-                _write(table.slice(start, end - start), features.arrow_schema, path)
+                _write(table.slice(start, end - start), schema, path)
             digest = hashlib.sha256("".join(map(runs.file_hash, written)).encode()).hexdigest()[:16]
             for path in written:
                 path.rename(path.with_stem(f"{path.stem}-{digest}"))

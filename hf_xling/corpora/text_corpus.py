@@ -10,7 +10,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pyarrow
 import pyarrow.compute as pc
 
@@ -39,9 +38,8 @@ _SHOWN = (
 )
 _ROWS_PER_BATCH = 10_000  # of the audit
 
-_TEXT = datasets.Value("string")
-_COMMON = {"group": datasets.Value("int64"), **dict.fromkeys(PROVENANCE, _TEXT)}
-FEATURES = {name: datasets.Features({**dict.fromkeys(texts, _TEXT), **_COMMON}) for name, texts in TEXTS.items()}
+_COMMON = {"group": pyarrow.int64(), **dict.fromkeys(PROVENANCE, pyarrow.string())}
+SCHEMAS = {name: pyarrow.schema({**dict.fromkeys(texts, pyarrow.string()), **_COMMON}) for name, texts in TEXTS.items()}
 
 
 @dataclass
@@ -117,7 +115,7 @@ class TextCorpusBuilder(CorpusBuilder):
     """Builds a text corpus with the config `sentences` and, where text was generated, `pairs` and `triplets`."""
 
     template = "dataset_card"
-    features = FEATURES
+    schemas = SCHEMAS
     spec: TextCorpusSpec
     config: TextCorpusConfig
 
@@ -169,7 +167,7 @@ class TextCorpusBuilder(CorpusBuilder):
         metadata = {"pretty_name": spec.title.format(**called), **self._languages(), **self._creators()}
         facts = {
             "description": spec.description.format(**called),
-            "configs": {name: {"splits": [*splits], "columns": [*FEATURES[name]]} for name, splits in tables.items()},
+            "configs": {name: {"splits": [*splits], "columns": SCHEMAS[name].names} for name, splits in tables.items()},
             "with_source": spec.with_source,
             "splits": [row["split"] for row in self.joined.counts["sentences"]],
             "leaked": sum(map(len, self.duplicates.leaked.values())),

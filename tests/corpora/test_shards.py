@@ -16,7 +16,9 @@ def table(texts):
 
 
 def write(folder, splits, **options):
-    files = write_config(splits, FEATURES, folder / "clean", **options)
+    files = write_config(
+        splits, pyarrow.schema({"text": pyarrow.string(), "label": pyarrow.float64()}), folder / "clean", **options
+    )
     lines = "".join(f"  - split: {file['split']}\n    path: {file['path']}\n" for file in files)
     (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: clean\n  data_files:\n{lines}---\n")
     return files

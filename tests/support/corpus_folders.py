@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import yaml
-from datasets import load_dataset
+from datasets import Features, load_dataset
 from huggingface_hub import metadata_load
 
-from hf_xling.corpora.text_corpus import FEATURES
+from hf_xling.corpora.text_corpus import SCHEMAS
 
 SCRIPTS = ("snli_sentences", "snli_paraphrased", "snli_tamil", "snli_tamil_paraphrased", "tamil_murasu")
 SOURCE = [("A dog runs.", "An animal moves."), ("A dog runs.", ""), ("A cat sleeps.", "A cat, asleep.\nQuietly.")]
@@ -35,7 +35,7 @@ TRANSLATIONS = {
 
 def load(folder, config) -> list[dict]:
     dataset = load_dataset(str(folder), config, split="train")
-    assert dataset.features == FEATURES[config]
+    assert dataset.features == Features.from_arrow_schema(SCHEMAS[config])
     return dataset.to_list()
 
 

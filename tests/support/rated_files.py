@@ -7,10 +7,10 @@ from importlib import import_module
 from itertools import islice, takewhile
 from pathlib import Path
 
-from datasets import load_dataset
+from datasets import Features, load_dataset
 
 from hf_xling.corpora.builders import main
-from hf_xling.corpora.rated_corpus import FEATURES
+from hf_xling.corpora.rated_corpus import SCHEMA
 
 SCRIPTS = ("tamil_movie_reviews", "imdb_ratings")
 SPECS = {name: import_module(f"hf_xling.dataset_scripts.{name}").SPEC for name in SCRIPTS}
@@ -56,5 +56,5 @@ def table_of(text):
 
 def load(folder, config, split="train"):
     dataset = load_dataset(str(folder), config, split=split)
-    assert dataset.features == FEATURES
+    assert dataset.features == Features.from_arrow_schema(SCHEMA)
     return dataset.to_list()
