@@ -1,4 +1,4 @@
-"""The distinct sentences of SNLI (premises and hypotheses), as they stand.
+"""The distinct sentences of SNLI (premises and hypotheses), as they are.
 
 python dataset_scripts/snli_sentences.py --source stanfordnlp/snli --output_dir data/snli_sentences
 """

@@ -1,4 +1,4 @@
-"""The sentences of SNLI in translation by a language model: into Tamil, or whatever language stage 1 was run for.
+"""The sentences of SNLI, translated by a language model: into Tamil, or the language of the runs.
 
 python dataset_scripts/snli_tamil.py --source stanfordnlp/snli --generated runs/translate --output_dir data/snli_tamil
 """

@@ -1,4 +1,4 @@
-"""The sentences of SNLI and their paraphrases, both in translation by a language model.
+"""The sentences of SNLI and their paraphrases, both translated by a language model.
 
 python dataset_scripts/snli_tamil_paraphrased.py --source stanfordnlp/snli \\
     --generated runs/translate runs/paraphrase-translate --output_dir data/snli_tamil_paraphrased

@@ -1,4 +1,4 @@
-"""Film reviews in Tamil with their ratings: as they are, and cleaned of markup and of training rows that stand in test.
+"""Film reviews in Tamil with their ratings: as they are, and cleaned of markup and of training rows that are in test.
 
 python dataset_scripts/tamil_movie_reviews.py --source tamil_movie_reviews_train.csv \\
     --test_file tamil_movie_reviews_test.csv --source_name "Tamil film reviews" --source_language ta \\

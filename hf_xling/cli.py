@@ -16,6 +16,10 @@ from hf_xling.errors import InputError
 STAGES = {
     "demo": ("hf_xling.sample.demo", "run the whole pipeline on the sample world: no network, no GPU"),
     "generate": ("hf_xling.generation.stage", "stage 1: paraphrase or translate texts through an endpoint"),
+    "corpus": (
+        "hf_xling.dataset_scripts",
+        "stage 2: a dataset of source texts and generated rows, or of ratings",
+    ),
     "review": ("hf_xling.quality.review", "a sheet for people to rate generated texts, and the tally of filled ones"),
     "audit": ("hf_xling.quality.audit", "lengths, vocabulary and words for groups of people, before and after stage 1"),
     "serve-replay": ("hf_xling.sample.replay", "serve recorded answers as a text-generation endpoint on loopback"),
@@ -35,7 +39,7 @@ usage: hf-xling STAGE [options]      (hf-xling STAGE --help tells the options)
 
 {stages}
 
-Stage 2, the corpora, has a script for each corpus in dataset_scripts/. Version {version}.
+Version {version}.
 """
 
 

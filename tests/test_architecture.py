@@ -24,6 +24,7 @@ FLOORS = [
     {"experiments"},
     {"sample"},
     {"cli"},
+    {"__main__"},
 ]
 FOLDERS = {name: ROOT / name for name in ("trainers", "dataset_scripts", "model_cards", "accelerate_configs")}
 REPLACING = {"setattr", "delattr", "patch", "object", "multiple"}  # of pytest's `monkeypatch` and `unittest.mock.patch`

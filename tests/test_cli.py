@@ -65,6 +65,22 @@ def test_help_lists_every_stage(command: Callable[..., Ended]) -> None:
     assert command() == result
 
 
+def test_the_package_is_a_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "hf_xling", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"hf-xling {hf_xling.__version__}\n")
+
+
+def test_corpora_are_listed_and_built_by_name(tmp_path: Path, command: Callable[..., Ended]) -> None:
+    listed = command("corpus").stdout.splitlines()
+    assert sorted(line.split()[0] for line in listed if line.startswith("  ")) == sorted(CORPORA)
+    assert_one_line(command("corpus", "snli_tamul"), 2, "`snli_tamul`", "`snli_tamil`")
+    assert command("corpus", "snli_sentences", "--help").stdout.startswith("usage: hf-xling corpus snli_sentences ")
+    (tmp_path / "texts.txt").write_text("A boy eats.\nA girl sings.\n")
+    done = command("corpus", "snli_sentences", "--source", "texts.txt", "--output_dir", "corpus")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("dataset: corpus\n") and list((tmp_path / "corpus" / "sentences").glob("*.parquet"))
+
+
 def test_version(command: Callable[..., Ended]) -> None:
     assert command("--version").stdout == f"hf-xling {hf_xling.__version__}\n"
 

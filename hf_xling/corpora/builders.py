@@ -256,11 +256,17 @@ def build(spec: CorpusSpec, config: CorpusConfig) -> Counts:
     return spec.builder(config).build()
 
 
-def main(spec: CorpusSpec, argv: Sequence[str]) -> str:
-    """Parse, build, and return the closing lines; each script in `dataset_scripts/` calls this."""
+def main(spec: CorpusSpec, argv: Sequence[str], prog: str | None = None) -> str:
+    """Parse, build, and return the closing lines; each script in `dataset_scripts/` calls this.
+
+    Args:
+        spec: of the corpus.
+        argv: its options.
+        prog: what --help calls the command; by default the script.
+    """
     description = spec.description.format(source="the source", language="another language")
     types = [spec.config_type, PushArguments]
-    parser = RecipeParser(types, prog=f"dataset_scripts/{spec.name}.py", description=description)
+    parser = RecipeParser(types, prog=prog or f"dataset_scripts/{spec.name}.py", description=description)
     config, push = parser.parse(argv)
     push.check(config.repo_id)
     builder = spec.builder(config)
